@@ -1,0 +1,1 @@
+"""Pure code: books, sequence rules, sampling, losses. No socket, clock, thread, log or file."""

@@ -1,0 +1,1 @@
+"""The shell around the core: inputs in, records out to the archive."""

@@ -1,0 +1,1 @@
+"""Simulated exchanges on loopback. Nothing here may import the venues it imitates."""
