@@ -1,0 +1,114 @@
+"""One order book: two sorted sides, keyed by what a price is worth and holding the venue's rows as they were sent.
+
+Knows nothing of sequences, checksums or time. Two parallel sorted lists a side with `bisect`: measured faster than
+sorted containers, heaps and Decimal keys for books of this size, and the best 25 levels, which a checksum needs after
+every message, are a slice. Bids have negated keys so that both sides ascend from the best level.
+"""
+
+from bisect import bisect_left
+from decimal import Decimal
+
+from l2_exporter.core.decimaltext import Key, fits_float, is_zero
+from l2_exporter.core.events import Row
+
+
+class Side:
+    """The levels of one side, best first."""
+
+    __slots__ = ("_exact", "_keys", "_sign", "rows")
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._exact = False
+        self._keys: list[Key] = []
+        self.rows: list[Row] = []
+
+    def apply(self, rows: list[Row]) -> None:
+        """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing."""
+        if not self._exact and any(len(row[0]) > 16 and not fits_float(row[0]) for row in rows):
+            self._use_exact_keys()
+        number: type[float] | type[Decimal] = Decimal if self._exact else float
+        sign, keys, held = self._sign, self._keys, self.rows
+        for row in rows:
+            key = sign * number(row[0])
+            size = row[1]
+            gone = size == "0" or (size[0] == "0" and is_zero(size))
+            place = bisect_left(keys, key)
+            if place < len(keys) and keys[place] == key:
+                if gone:
+                    del keys[place], held[place]
+                else:
+                    held[place] = row
+            elif not gone:
+                keys.insert(place, key)
+                held.insert(place, row)
+
+    def replace(self, rows: list[Row]) -> None:
+        """Forget all levels and set these."""
+        self._exact = False
+        self._keys = []
+        self.rows = []
+        self.apply(rows)
+
+    def best_key(self) -> Key | None:
+        """Return what the best price is worth, None on an empty side."""
+        return self._sign * self._keys[0] if self._keys else None
+
+    def copy(self) -> "Side":
+        """Return a side that later changes of this one do not touch (rows are shared, they never change)."""
+        other = Side(self._sign)
+        other._exact = self._exact
+        other._keys = self._keys.copy()
+        other.rows = self.rows.copy()
+        return other
+
+    def _use_exact_keys(self) -> None:
+        """Go over to Decimal keys: a price with more than 15 significant digits has come."""
+        self._exact = True
+        self._keys = [self._sign * Decimal(row[0]) for row in self.rows]
+
+
+class Book:
+    """Bids (highest first) and asks (lowest first)."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self) -> None:
+        self.bids = Side(-1)
+        self.asks = Side(1)
+
+    def apply(self, bids: list[Row], asks: list[Row]) -> None:
+        """Apply absolute changes to both sides."""
+        self.bids.apply(bids)
+        self.asks.apply(asks)
+
+    def replace(self, bids: list[Row], asks: list[Row]) -> None:
+        """Become this book."""
+        self.bids.replace(bids)
+        self.asks.replace(asks)
+
+    def copy(self) -> "Book":
+        """Return a book that later changes of this one do not touch."""
+        other = Book()
+        other.bids = self.bids.copy()
+        other.asks = self.asks.copy()
+        return other
+
+    def same_levels(self, bids: list[Row], asks: list[Row]) -> bool:
+        """Tell whether a snapshot with these rows, in any order, is this very book."""
+        other = Book()
+        other.replace(bids, asks)
+        return other.bids.rows == self.bids.rows and other.asks.rows == self.asks.rows
+
+    def is_empty(self) -> bool:
+        """Tell whether neither side has a level."""
+        return not self.bids.rows and not self.asks.rows
+
+    def is_crossed(self) -> bool:
+        """Tell whether the best bid is at or above the best ask."""
+        bid, ask = self.bids.best_key(), self.asks.best_key()
+        return bid is not None and ask is not None and _decimal(self.bids.rows[0]) >= _decimal(self.asks.rows[0])
+
+
+def _decimal(row: Row) -> Decimal:
+    return Decimal(row[0])

@@ -1,0 +1,109 @@
+"""Checksums of a venue against our books: what a mismatch means, and when to stop believing the venue's own.
+
+Rules: docs/FORMAT.md, "Checksums". In mid-2026 a venue switched its checksum to a constant 0; clients that took that
+for corruption resubscribed without end. Hence: 0 or absent is no mismatch, and a sum that fails again right after a
+fresh snapshot while the sequence holds is a changed algorithm, not a broken book.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+
+from l2_exporter.core.book import Book
+from l2_exporter.core.events import BookPush
+from l2_exporter.core.venue import Venue
+
+
+class Checked(Enum):
+    """What came of comparing one message's checksum."""
+
+    UNCHECKED = "unchecked"
+    OK = "ok"
+    MISMATCH = "mismatch"
+    CHANGED = "changed"
+    """It failed right after the resync that an earlier failure had led to: the venue counts differently now."""
+
+    @property
+    def ok(self) -> bool | None:
+        """The line's `checksum_ok`."""
+        return {Checked.OK: True, Checked.MISMATCH: False}.get(self)
+
+
+@dataclass(slots=True)
+class ChecksumPolicy:
+    """What all books of one venue share.
+
+    Attributes:
+        resync_after: mismatches in a row that make a loss where a sequence proves continuity too; 0: never.
+        stopped: the algorithm has changed: nothing is checked any more in this run.
+        said: canaries already in the ledger, as (channel, reason).
+    """
+
+    venue: Venue
+    resync_after: int = 3
+    stopped: bool = False
+    said: set[tuple[str, str]] = field(default_factory=set)
+
+    def canary(self, push: BookPush, book: Book) -> str | None:
+        """Name the reason why this message's channel gives no checksum, the first time that is seen."""
+        if not self.venue.channels[push.channel].checksum or self.venue.checksum_given(push.checksum):
+            return None
+        if push.checksum is not None and book.is_empty():
+            return None
+        reason = "checksum_absent" if push.checksum is None else "checksum_zero"
+        if (push.channel, reason) in self.said:
+            return None
+        self.said.add((push.channel, reason))
+        return reason
+
+
+@dataclass(slots=True)
+class ChecksumWatch:
+    """The checks of one book.
+
+    Attributes:
+        streak: mismatches in a row.
+        on_trial: the last loss was a checksum's while the sequence held: the next check decides whose fault it was.
+        calculated: our sum of the last message checked.
+        outcomes: how many messages ended how.
+    """
+
+    policy: ChecksumPolicy
+    streak: int = 0
+    on_trial: bool = False
+    calculated: int | None = None
+    outcomes: Counter[Checked] = field(default_factory=Counter)
+
+    def decides(self, push: BookPush, has_sequence: bool) -> bool:
+        """Tell whether a mismatch of this message would be a loss, so that the book before it must be kept."""
+        if not self._applies(push):
+            return False
+        return not has_sequence or (not self.on_trial and self.streak + 1 == self.policy.resync_after)
+
+    def check(self, push: BookPush, book: Book) -> Checked:
+        """Compare the checksum a message carries with the one of the book after it."""
+        outcome = self._outcome(push, book)
+        self.outcomes[outcome] += 1
+        return outcome
+
+    def _outcome(self, push: BookPush, book: Book) -> Checked:
+        if not self._applies(push):
+            return Checked.UNCHECKED
+        on_trial, self.on_trial = self.on_trial, False
+        self.calculated = self.policy.venue.checksum(book.bids.rows, book.asks.rows)
+        if self.calculated == push.checksum:
+            self.streak = 0
+            return Checked.OK
+        if on_trial:
+            self.policy.stopped = True
+            return Checked.CHANGED
+        self.streak += 1
+        return Checked.MISMATCH
+
+    def lost(self, has_sequence: bool) -> None:
+        """Begin anew after a loss that a checksum decided."""
+        self.streak = 0
+        self.on_trial = has_sequence
+
+    def _applies(self, push: BookPush) -> bool:
+        return not self.policy.stopped and self.policy.venue.checksum_given(push.checksum)

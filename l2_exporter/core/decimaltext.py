@@ -1,0 +1,64 @@
+"""Decimal numbers as the venue's own text: is it one, which number is it, and the exact mean of two.
+
+A price or size is never turned into a float that is written anywhere. Floats serve as sort keys only, and only where
+they are exact as keys: two decimals of at most 15 significant digits have the same float if and only if they are equal,
+and their floats are ordered as they are. Longer texts are keyed by Decimal.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Context, Decimal
+
+MAX_TOKEN_CHARS = 64
+MAX_EXPONENT = 30
+FLOAT_DIGITS = 15
+
+Key = float | Decimal
+
+_TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_PLAIN_LIST = re.compile(r"(?:[0-9]{1,30}+(?:\.[0-9]{1,30}+)?+,)*+")
+_EXACT = Context(prec=4 * MAX_TOKEN_CHARS, Emax=10_000, Emin=-10_000)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is an unsigned decimal number we keep: plain or with a small exponent, at most 64 chars."""
+    if len(text) > MAX_TOKEN_CHARS or _TOKEN.fullmatch(text) is None:
+        return False
+    mark = text.lower().find("e")
+    return mark < 0 or abs(int(text[mark + 1 :])) <= MAX_EXPONENT
+
+
+def all_numbers(tokens: Sequence[str]) -> bool:
+    """Tell whether every token is such a number. One match over the joined text decides the common case of plain ones.
+
+    Raises:
+        TypeError: a token is not a str.
+    """
+    joined = ",".join(tokens)
+    if _PLAIN_LIST.fullmatch(joined + ",") is not None and joined.count(",") == len(tokens) - 1:
+        return True
+    return all(map(is_number, tokens))
+
+
+def is_zero(text: str) -> bool:
+    """Tell whether a number's text is numerically zero (`0`, `0.00`, `0e-8`)."""
+    return text[0] in "0." and not text.lower().partition("e")[0].strip("0.")
+
+
+def key_of(text: str) -> Key:
+    """Return the sort key of one number: equal keys if and only if equal numbers, whatever their text."""
+    return float(text) if fits_float(text) else Decimal(text)
+
+
+def fits_float(text: str) -> bool:
+    """Tell whether a number has at most 15 significant digits, so that its float is exact as a key."""
+    if len(text) <= FLOAT_DIGITS + 1:
+        return True
+    return len(text.lower().partition("e")[0].replace(".", "").strip("0")) <= FLOAT_DIGITS
+
+
+def mean_text(a: str, b: str) -> str:
+    """Return the exact mean of two numbers in plain notation without trailing zeros (`43250.75`, `100`, `0`)."""
+    mean = _EXACT.divide(_EXACT.add(Decimal(a), Decimal(b)), Decimal(2))
+    text = format(mean, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

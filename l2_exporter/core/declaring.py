@@ -1,0 +1,116 @@
+"""What is said in the ledger of one book: losses and their ends above all, each once, with the window it spans."""
+
+from l2_exporter.core.checking import Checked, ChecksumWatch
+from l2_exporter.core.events import BookPush
+from l2_exporter.core.history import OpenGap
+from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.records import BookSpec, LedgerRecord
+from l2_exporter.core.state import BookState
+from l2_exporter.core.surroundings import Surroundings
+
+
+class Declarations:
+    """The ledger's view of one book.
+
+    Attributes:
+        conn: the connection that owns the book.
+        open_gaps: losses that are not over.
+    """
+
+    def __init__(self, spec: BookSpec, shared: Surroundings) -> None:
+        self.conn: str | None = None
+        self.open_gaps: list[OpenGap] = []
+        self._spec = spec
+        self._shared = shared
+        self._odd_time = False
+
+    def gap(
+        self,
+        reason: str,
+        since_event_ns: int | None,
+        since_recv_ns: int | None,
+        stamp: Stamp,
+        *,
+        expected: int | None = None,
+        got: int | None = None,
+        detail: dict[str, object] | None = None,
+    ) -> None:
+        """Open a gap: nothing is known since this book time."""
+        gap = OpenGap(self._shared.new_id(), reason, since_event_ns, since_recv_ns)
+        self.open_gaps.append(gap)
+        self._say(
+            LedgerRecord(
+                stamp.recv_ns,
+                "gap",
+                self.conn,
+                self._spec,
+                gap.id,
+                reason,
+                since_event_ns,
+                since_recv_ns,
+                expected=expected,
+                got=got,
+                detail=detail,
+            )
+        )
+
+    def live(self, state: BookState, stamp: Stamp) -> None:
+        """Close every open gap with the fresh book; without one say that the book is live for the first time."""
+        detail: dict[str, object] = {"bids": len(state.book.bids.rows), "asks": len(state.book.asks.rows)}
+        gaps: list[OpenGap | None] = [*self.open_gaps] or [None]
+        for gap in gaps:
+            self._say(
+                LedgerRecord(
+                    stamp.recv_ns,
+                    "live",
+                    self.conn,
+                    self._spec,
+                    gap.id if gap else None,
+                    gap.reason if gap else None,
+                    gap.since_event_ns if gap else None,
+                    gap.since_recv_ns if gap else None,
+                    state.book_ns,
+                    state.recv_ns,
+                    detail=detail,
+                )
+            )
+        self.open_gaps = []
+
+    def note(
+        self, kind: str, stamp: Stamp, *, reason: str | None = None, detail: dict[str, object] | None = None
+    ) -> None:
+        """Say something else of this book."""
+        self._say(LedgerRecord(stamp.recv_ns, kind, self.conn, self._spec, reason=reason, detail=detail))
+
+    def checked(self, checked: Checked, watch: ChecksumWatch, push: BookPush, state: BookState, stamp: Stamp) -> None:
+        """Say what a checksum showed: the first failure of a row, a changed algorithm, or that none is sent."""
+        if checked is Checked.MISMATCH and watch.streak == 1:
+            self._sums("checksum_mismatch", None, watch, push, stamp)
+        elif checked is Checked.CHANGED:
+            self._sums("canary", "algorithm_changed", watch, push, stamp)
+        elif checked is Checked.UNCHECKED:
+            reason = watch.policy.canary(push, state.book)
+            if reason is not None:
+                self.note("canary", stamp, reason=reason)
+
+    def event_time(self, push: BookPush, believed: bool, stamp: Stamp) -> None:
+        """Say when event times begin to be unusable: once for a row of them."""
+        if not believed and not self._odd_time:
+            self.note("event_time_odd", stamp, detail={"event_ns": push.event_ns})
+        self._odd_time = not believed
+
+    def _sums(self, kind: str, reason: str | None, watch: ChecksumWatch, push: BookPush, stamp: Stamp) -> None:
+        self._say(
+            LedgerRecord(
+                stamp.recv_ns,
+                kind,
+                self.conn,
+                self._spec,
+                reason=reason,
+                expected=push.checksum,
+                got=watch.calculated,
+            )
+        )
+
+    def _say(self, record: LedgerRecord) -> None:
+        self._shared.out.append(record)

@@ -1,0 +1,113 @@
+"""The chain of a book's messages: which message may follow which. Pure rules; what a verdict leads to is the keeper's.
+
+Rule `prev == last` (equality, never +1): OKX v5, VENUES "1.5 Continuity rule, precisely" (order book channel, docs-v5).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from l2_exporter.core.events import BookPush
+from l2_exporter.core.inputs import Stamp
+
+HELD_LIMIT = 5_000
+
+
+class Verdict(Enum):
+    """What a message is to a live book."""
+
+    CONTINUES = "continues"
+    DUPLICATE = "duplicate"
+    CONTAINED = "contained"
+    """The REST book the episode began with holds it already."""
+    BROKEN = "broken"
+    ODD = "odd"
+    """It lacks the numbers this book's messages have had: nothing can be proven with it."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """Where a book stands in its sequence.
+
+    Attributes:
+        seq, prev_seq: of the last message accepted; None: the stream has none.
+        event_ns: its event time as sent.
+        joining: the book came from REST; the next message must straddle it instead of following it.
+    """
+
+    seq: int | None = None
+    prev_seq: int | None = None
+    event_ns: int | None = None
+    joining: bool = False
+
+    def accept(self, push: BookPush) -> None:
+        """Move on to this message."""
+        self.seq, self.prev_seq, self.event_ns = push.seq, push.prev_seq, push.event_ns
+        self.joining = False
+
+    def judge(self, push: BookPush) -> Verdict:
+        """Judge a delta against the last message accepted."""
+        if self.seq is None and push.seq is None:
+            return Verdict.CONTINUES
+        if push.seq is None or push.prev_seq is None:
+            return Verdict.ODD
+        if self.joining:
+            return self._judge_join(push)
+        # 1. The same pair again is a repetition, except that an idle book's keep-alives (prev == seq == last) all
+        #    carry the same pair: they are told apart by their event time.
+        if (push.prev_seq, push.seq) == (self.prev_seq, self.seq) and (
+            push.prev_seq != push.seq or push.event_ns == self.event_ns
+        ):
+            return Verdict.DUPLICATE
+        # 2. Equality with the last number. The step is arbitrary; a smaller seq after it is a legal maintenance reset.
+        return Verdict.CONTINUES if push.prev_seq == self.seq else Verdict.BROKEN
+
+    def _judge_join(self, push: BookPush) -> Verdict:
+        """Judge the first delta after a REST book: prev <= book's seq < seq (OKX log of 2026-02-12)."""
+        if self.seq is None or push.seq is None or push.prev_seq is None:
+            return Verdict.ODD
+        if push.seq <= self.seq:
+            return Verdict.CONTAINED
+        return Verdict.CONTINUES if push.prev_seq <= self.seq else Verdict.BROKEN
+
+
+class Holdback:
+    """Deltas held back while a book is not live, each following the one before, for a REST book to continue with."""
+
+    __slots__ = ("_deltas",)
+
+    def __init__(self) -> None:
+        self._deltas: deque[tuple[BookPush, Stamp]] = deque()
+
+    @property
+    def any(self) -> bool:
+        """Whether something is held back."""
+        return bool(self._deltas)
+
+    def add(self, push: BookPush, stamp: Stamp) -> None:
+        """Hold one more; one that does not follow makes all before it useless, one without numbers is no use itself."""
+        if push.seq is None or push.prev_seq is None:
+            return
+        if self._deltas:
+            last = self._deltas[-1][0]
+            if (last.prev_seq, last.seq) == (push.prev_seq, push.seq):
+                return
+            if last.seq != push.prev_seq or len(self._deltas) >= HELD_LIMIT:
+                self._deltas.clear()
+        self._deltas.append((push, stamp))
+
+    def clear(self) -> None:
+        """Let all go."""
+        self._deltas.clear()
+
+    def continuing(self, book: BookPush) -> list[tuple[BookPush, Stamp]] | None:
+        """Return the deltas that continue a REST book, possibly none.
+
+        None if the book cannot be joined: it has no number, or is older than what is held (a cached answer).
+        """
+        if book.seq is None:
+            return None
+        newer = [(push, stamp) for push, stamp in self._deltas if push.seq is not None and push.seq > book.seq]
+        if newer and (newer[0][0].prev_seq is None or newer[0][0].prev_seq > book.seq):
+            return None
+        return newer

@@ -1,0 +1,251 @@
+"""OKX v5: order book channels of the public WebSocket and the REST book.
+
+Sources: docs-v5 "Order book channel" and "GET / Order book" (copies of July 2026), help notice of 21 May 2026 on the
+checksum, change log of 12 February 2026 on the initial snapshot; recordings of 2022 to 2026. See docs/venues/okx.md.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import orjson
+
+from l2_exporter.core.errors import SchemaError, VenueError, clip
+from l2_exporter.core.events import (
+    BookPush,
+    ClosingSoon,
+    Event,
+    Other,
+    Push,
+    Refused,
+    Row,
+    Subscribed,
+    Unsubscribed,
+)
+from l2_exporter.core.rows import are_rows
+from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_MS
+from l2_exporter.core.venue import Channel, Continuity
+
+NAME = "okx"
+HOSTS = ("okx.com",)
+CHECKSUM_LEVELS = 25
+SLOTS = 4
+"""A level: price, size, "0" (once liquidation orders), number of orders."""
+NOTICE_CLOSING = "64008"
+REST_BOOK_PATH = "/api/v5/market/books"
+
+
+def _deltas(name: str, depth: int, suffix: str, interval_ms: int, *, needs_keys: bool, proven: bool) -> Channel:
+    return Channel(
+        name=name,
+        depth=depth,
+        suffix=suffix,
+        continuity=Continuity.SEQUENCE,
+        whole=False,
+        checksum=True,
+        event_time="data[].ts",
+        time_decimals=3,
+        push_interval_ms=interval_ms,
+        proven=proven,
+        slots=SLOTS,
+        checksum_depth=CHECKSUM_LEVELS,
+        needs_keys=needs_keys,
+    )
+
+
+def _wholes(name: str, depth: int, interval_ms: int) -> Channel:
+    return Channel(
+        name=name,
+        depth=depth,
+        suffix=name,
+        continuity=Continuity.NONE,
+        whole=True,
+        checksum=False,
+        event_time="data[].ts",
+        time_decimals=3,
+        push_interval_ms=interval_ms,
+        proven=False,
+        slots=SLOTS,
+    )
+
+
+CHANNELS = {
+    channel.name: channel
+    for channel in (
+        _deltas("books", 400, "", 100, needs_keys=False, proven=True),
+        _deltas("books-l2-tbt", 400, "books-l2-tbt", 10, needs_keys=True, proven=True),
+        _deltas("books50-l2-tbt", 50, "books50-l2-tbt", 10, needs_keys=True, proven=False),
+        _wholes("books5", 5, 100),
+        _wholes("bbo-tbt", 1, 10),
+    )
+}
+
+_MARKETS = (
+    (re.compile(r".+-SWAP"), "perp"),
+    (re.compile(r".+-\d{6}-[\d.]+-[CP]", re.ASCII), "option"),
+    (re.compile(r".+-\d{6}", re.ASCII), "futures"),
+)
+_ACTIONS = {"snapshot": Push.SNAPSHOT, "update": Push.DELTA}
+
+
+class Okx:
+    """OKX as the core sees it. Holds no state: one serves all connections."""
+
+    name = NAME
+    channels = CHANNELS
+
+    def market_of(self, inst: str) -> str:
+        """Tell the market from the id: `*-SWAP`, `*-YYMMDD-STRIKE-C|P`, `*-YYMMDD`, else spot."""
+        return next((market for pattern, market in _MARKETS if pattern.fullmatch(inst)), "spot")
+
+    def decode(self, frame: str | bytes) -> list[Event]:
+        """Read one frame of a public connection.
+
+        Raises:
+            SchemaError: a book frame that lacks what its channel promises.
+            VenueError: neither JSON nor one of the venue's plain texts.
+        """
+        try:
+            message = orjson.loads(frame)
+        except orjson.JSONDecodeError as error:
+            if frame in ("pong", b"pong"):
+                return [Other("pong")]
+            raise VenueError(f"OKX sent a frame that is not JSON ({error}): {clip(frame)}") from error
+        if type(message) is not dict:
+            return [Other("not an object", known=False)]
+        if "event" in message:
+            return [_control(message)]
+        arg = message.get("arg")
+        channel = CHANNELS.get(_text_of(arg, "channel") or "")
+        if channel is None:
+            return [Other("push of another channel", known=type(arg) is dict)]
+        return _books(channel, arg, message)
+
+    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
+        """Read the answer of GET /api/v5/market/books.
+
+        Raises:
+            VenueError: an error answer, or not the shape of a book.
+        """
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise VenueError(f"OKX answered the book of {inst} with something else than JSON: {clip(body)}") from error
+        if type(answer) is not dict or answer.get("code") != "0":
+            raise VenueError(f"OKX refused the book of {inst}: {clip(body)}")
+        books = answer.get("data")
+        if type(books) is not list or len(books) != 1 or type(books[0]) is not dict:
+            raise VenueError(f"OKX answered the book of {inst} without one book in `data`: {clip(body)}")
+        return _book(channel, inst, Push.SNAPSHOT, books[0])._replace(prev_seq=None, checksum=None)
+
+    def book_path(self, channel: str, inst: str) -> str:
+        """Name the REST path of a book, at the channel's full depth."""
+        return f"{REST_BOOK_PATH}?instId={quote(inst, safe='')}&sz={CHANNELS[channel].depth}"
+
+    def book_of_path(self, url: str) -> str | None:
+        """Tell the instrument whose book a URL asks for."""
+        parts = urlsplit(url)
+        if not parts.path.endswith(REST_BOOK_PATH):
+            return None
+        return next(iter(parse_qs(parts.query).get("instId", [])), None)
+
+    def subscribe(self, books: Sequence[tuple[str, str]]) -> str:
+        """Write the frame that subscribes (channel, instrument) pairs."""
+        return _operation("subscribe", books)
+
+    def unsubscribe(self, books: Sequence[tuple[str, str]]) -> str:
+        """Write the frame that unsubscribes (channel, instrument) pairs."""
+        return _operation("unsubscribe", books)
+
+    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
+        """Compute CRC-32, signed, of the best 25 levels: `bid price:size:ask price:size:...`, texts as sent."""
+        parts: list[str] = []
+        for bid, ask in zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]):
+            if bid is not None:
+                parts += bid[:2]
+            if ask is not None:
+                parts += ask[:2]
+        unsigned = zlib.crc32(":".join(parts).encode())
+        return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
+
+    def checksum_given(self, checksum: int | None) -> bool:
+        """Tell whether there is something to check: since 23 June 2026 the field is a constant 0."""
+        return bool(checksum)
+
+
+def _control(message: dict[str, Any]) -> Event:
+    """Read an acknowledgement, an error or a notice."""
+    kind = message["event"]
+    code, text = str(message.get("code", "")), str(message.get("msg", ""))
+    channel, inst = _text_of(message.get("arg"), "channel"), _text_of(message.get("arg"), "instId")
+    if kind in ("subscribe", "unsubscribe") and channel in CHANNELS and inst:
+        return Subscribed(channel, inst) if kind == "subscribe" else Unsubscribed(channel, inst)
+    if kind == "error":
+        return Refused(code, text)
+    if kind == "notice" and code == NOTICE_CLOSING:
+        return ClosingSoon(code, text)
+    return Other(f"event {clip(kind)}")
+
+
+def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
+    """Read a push of a book channel."""
+    inst = _text_of(arg, "instId")
+    if not inst:
+        raise _odd(channel.name, None, "arg.instId")
+    push = Push.WHOLE if channel.whole else _ACTIONS.get(_text_of(message, "action") or "")
+    if push is None:
+        raise _odd(channel.name, inst, "action")
+    books = message.get("data")
+    if type(books) is not list or not books:
+        raise _odd(channel.name, inst, "data")
+    if set(map(type, books)) != {dict}:
+        raise _odd(channel.name, inst, "data")
+    return [_book(channel.name, inst, push, book) for book in books]
+
+
+def _book(channel: str, inst: str, push: Push, book: dict[str, Any]) -> BookPush:
+    get = book.get
+    seq, prev_seq, ts = get("seqId"), get("prevSeqId"), get("ts")
+    wrong = [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
+    wrong += [] if type(ts) is str else ["ts"]
+    wrong += [name for name in ("seqId", "prevSeqId", "checksum") if not _is_counter(get(name))]
+    if push is Push.DELTA and (seq is None) != (prev_seq is None):
+        wrong.append("seqId" if seq is None else "prevSeqId")
+    if wrong:
+        raise _odd(channel, inst, *wrong)
+    return BookPush(push, channel, inst, book["bids"], book["asks"], _event_ns(ts), seq, prev_seq, get("checksum"))
+
+
+def _is_counter(value: Any) -> bool:
+    """Tell whether a value is absent or a whole number that fits the 64 bits readers have for it."""
+    return value is None or (type(value) is int and -(1 << 63) <= value < 1 << 63)
+
+
+def _event_ns(ts: Any) -> int | None:
+    """Read epoch milliseconds; None for what is no time: empty, zero, not digits, beyond the year 9999."""
+    if type(ts) is not str or not (ts.isascii() and ts.isdecimal()) or len(ts) > 15:
+        return None
+    event_ns = int(ts) * NS_PER_MS
+    return event_ns if 0 < event_ns < END_OF_TIME_NS else None
+
+
+def _text_of(value: Any, key: str) -> str | None:
+    text = value.get(key) if type(value) is dict else None
+    return text if type(text) is str else None
+
+
+def _odd(channel: str, inst: str | None, *missing: str) -> SchemaError:
+    return SchemaError(
+        f"OKX {channel} of {inst or 'no instrument'}: missing or wrong: {', '.join(missing)}",
+        channel=channel,
+        inst=inst,
+        missing=missing,
+    )
+
+
+def _operation(op: str, books: Sequence[tuple[str, str]]) -> str:
+    args = [{"channel": channel, "instId": inst} for channel, inst in books]
+    return orjson.dumps({"op": op, "args": args}).decode()

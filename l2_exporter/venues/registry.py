@@ -1,0 +1,68 @@
+"""Every venue there is: one line each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from l2_exporter.core.errors import ConfigError
+from l2_exporter.core.events import Row
+from l2_exporter.core.venue import Venue
+from l2_exporter.venues import okx
+
+VENUES: dict[str, Venue] = {
+    okx.NAME: okx.Okx(),
+}
+_HOSTS = {
+    okx.NAME: okx.HOSTS,
+}
+
+
+def venue_named(name: str) -> Venue:
+    """Return a venue by its name.
+
+    Raises:
+        ConfigError: there is none; the message lists those there are.
+    """
+    try:
+        return VENUES[name]
+    except KeyError:
+        raise ConfigError(f"no venue is called {name!r}; there are: {', '.join(VENUES)}") from None
+
+
+def venue_of_url(url: str) -> str | None:
+    """Tell which venue a socket's URL belongs to, by its host."""
+    host = urlsplit(url).hostname or ""
+    for name, domains in _HOSTS.items():
+        if any(host == domain or host.endswith("." + domain) for domain in domains):
+            return name
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRules:
+    """What the lines of one channel promise, for `verify` (docs/FORMAT.md, "The snapshot line")."""
+
+    decimals: int
+    depth: int | None
+    slots: int
+    suffix: str
+    has_event_time: bool
+    checksum: Callable[[list[Row], list[Row]], int] | None
+    checksum_depth: int
+
+
+def line_rules() -> dict[tuple[str, str], ChannelRules]:
+    """Return the rules of every channel, by (exchange, channel)."""
+    return {
+        (venue.name, channel.name): ChannelRules(
+            decimals=channel.time_decimals,
+            depth=channel.depth,
+            slots=channel.slots,
+            suffix=channel.suffix,
+            has_event_time=True,
+            checksum=venue.checksum if channel.checksum else None,
+            checksum_depth=channel.checksum_depth,
+        )
+        for venue in VENUES.values()
+        for channel in venue.channels.values()
+    }
