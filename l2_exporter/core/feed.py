@@ -111,6 +111,8 @@ class Feed:
     def link_opened(self, conn: str, url: str | None, origin: str, stamp: Stamp) -> list[Output]:
         """Note a new connection. Origin: live, override or replay."""
         self._run_deadlines(stamp)
+        if conn in self.links:
+            self._close_link(conn, "reopened", stamp)
         self.links[conn] = Link(url)
         self._note("connected", conn, stamp, detail={"origin": origin, "url": url})
         return self._taken()
@@ -151,6 +153,10 @@ class Feed:
     def link_closed(self, conn: str, reason: str, stamp: Stamp) -> list[Output]:
         """Note that a connection is gone: its books are lost, and another may bring them."""
         self._run_deadlines(stamp)
+        self._close_link(conn, reason, stamp)
+        return self._taken()
+
+    def _close_link(self, conn: str, reason: str, stamp: Stamp) -> None:
         link = self.links.pop(conn, Link())
         self.closed.control += link.control
         self.closed.ignored += link.ignored
@@ -160,7 +166,6 @@ class Feed:
             if keeper.says.conn == conn:
                 keeper.lose("disconnect", stamp, detail={"why": reason}, recover=False)
                 keeper.says.conn = None
-        return self._taken()
 
     def ticked(self, stamp: Stamp) -> list[Output]:
         """Let deadlines run that fall due while nothing else arrives."""

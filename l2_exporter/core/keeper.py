@@ -242,7 +242,8 @@ class Keeper:
         return state
 
     def _go_live(self, state: BookState, stamp: Stamp) -> None:
-        """Begin the episode."""
+        """Begin the episode, at the book time it stands at now."""
+        state.live_since_ns = state.book_ns
         self.state = state
         self.standing = Standing.LIVE
         self._phase += 1
