@@ -1,0 +1,152 @@
+"""The only place that calls the operating system to write the archive, so that a faulty disk can stand in.
+
+It decides nothing and logs nothing: every failure passes through as the OSError it is. Windows differs in
+three ways: files are opened in binary mode, folders cannot be synced, and a file that another program (a
+virus scanner, say) looks at is refused for a moment, which is waited out for two seconds.
+"""
+
+import contextlib
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from l2_exporter.archive import layout
+
+T = TypeVar("T")
+
+RETRY_PAUSE_S = 0.05
+RETRIES = 40
+"""Together two seconds."""
+
+_WINDOWS = sys.platform == "win32"
+_BINARY: int = getattr(os, "O_BINARY", 0)
+_SHARING_VIOLATIONS = (5, 32, 33)
+
+
+class Disk:
+    """Files as the archive needs them. File descriptors belong to the caller, who closes them.
+
+    Args:
+        sleep: pauses for that many seconds between two attempts at a file that is in use.
+    """
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+
+    def open_append(self, path: Path) -> int:
+        """Open a file for writes at its end, with its folders; a new one will be found after a crash."""
+        self.make_folders(path.parent)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY
+        try:
+            fd = self._patiently(lambda: os.open(path, flags | os.O_EXCL, 0o666))
+        except FileExistsError:
+            return self._patiently(lambda: os.open(path, flags, 0o666))
+        try:
+            self._sync_folder(path.parent)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+    def append(self, fd: int, data: bytes | memoryview) -> int:
+        """Write once and return the number of bytes written, which may be fewer than given."""
+        return self._patiently(lambda: os.write(fd, data))
+
+    def append_all(self, fd: int, data: bytes) -> None:
+        """Write until all is written. A failure may leave a part of it behind."""
+        rest = memoryview(data)
+        while rest:
+            written = self.append(fd, rest)
+            if written <= 0:
+                raise OSError(errno.EIO, "the disk took nothing")
+            rest = rest[written:]
+
+    def size(self, fd: int) -> int:
+        """Return the size of an open file in bytes."""
+        return os.fstat(fd).st_size
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut an open file to `size` bytes."""
+        os.ftruncate(fd, size)
+
+    def fsync(self, fd: int) -> None:
+        """Wait until what was written would survive a loss of power."""
+        os.fsync(fd)
+
+    def close(self, fd: int) -> None:
+        """Close a file that `open_append` opened."""
+        os.close(fd)
+
+    def replace(self, tmp: Path, final: Path) -> None:
+        """Rename a file over another, so that a crash leaves the old or the new one, whole."""
+        self._patiently(lambda: tmp.replace(final))
+        self._sync_folder(final.parent)
+
+    def write_whole(self, path: Path, data: bytes) -> None:
+        """Put a whole file in the place of the old one, by a temporary file beside it."""
+        tmp = layout.temporary(path, os.getpid())
+        with contextlib.suppress(FileNotFoundError):
+            self.remove(tmp)
+        try:
+            fd = self.open_append(tmp)
+            try:
+                self.append_all(fd, data)
+                self.fsync(fd)
+            finally:
+                self.close(fd)
+            self.replace(tmp, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.remove(tmp)
+            raise
+
+    def remove(self, path: Path) -> None:
+        """Delete a file."""
+        path.unlink()
+
+    def read_tail(self, path: Path, size: int) -> bytes:
+        """Read the last `size` bytes of a file, all of it if it is shorter."""
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            return file.read(size)
+
+    def make_folders(self, path: Path) -> None:
+        """Make a folder and those above it; new ones are sure to be found after a crash."""
+        missing = [path]
+        while not missing[-1].exists():
+            missing.append(missing[-1].parent)
+        for folder in reversed(missing[:-1]):
+            folder.mkdir(exist_ok=True)
+            self._sync_folder(folder.parent)
+
+    def _sync_folder(self, folder: Path) -> None:
+        if _WINDOWS:
+            return
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems sync files only
+                raise
+        finally:
+            os.close(fd)
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        for _ in range(RETRIES):
+            try:
+                return call()
+            except OSError as error:
+                if not _in_use(error):
+                    raise
+            self._sleep(RETRY_PAUSE_S)
+        return call()
+
+
+def _in_use(error: OSError) -> bool:
+    """Tell whether another Windows program holds the file. The C runtime gives no winerror, only EACCES."""
+    code = getattr(error, "winerror", None)
+    return code in _SHARING_VIOLATIONS or (_WINDOWS and code is None and isinstance(error, PermissionError))

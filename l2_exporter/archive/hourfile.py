@@ -1,0 +1,184 @@
+"""One hour file open for appending: strict ascent, one write a line, and never a torn line left behind."""
+
+import errno
+from collections import OrderedDict
+
+import orjson
+
+from l2_exporter.archive.disk import Disk
+from l2_exporter.archive.layout import LINE_SUFFIXES, Vault
+from l2_exporter.archive.repair import repair_tail
+from l2_exporter.core.records import BookSpec
+from l2_exporter.core.sampling import Floor
+from l2_exporter.core.timetext import utc_ns
+
+OPEN_FILES = 256
+
+
+class HourFile:
+    """The lines of one book in one hour.
+
+    Attributes:
+        floor: the last line the file holds.
+        takes_lines: False: the hour is sealed, compressed or deleted, and never opened for writing again.
+        unsynced: whether something was written that a loss of power could still take.
+        torn_bytes: what was cut from its end when it was opened.
+    """
+
+    __slots__ = (
+        "_disk",
+        "_fd",
+        "_path",
+        "_size",
+        "_sound",
+        "_torn_path",
+        "floor",
+        "takes_lines",
+        "torn_bytes",
+        "unsynced",
+    )
+
+    def __init__(self, disk: Disk, vault: Vault, spec: BookSpec, hour: int) -> None:
+        self._disk = disk
+        self._path = vault.hour_file(spec.venue, spec.dataset, spec.inst, hour)
+        self._fd: int | None = None
+        self._size = 0
+        self.floor: Floor | None = None
+        self.torn_bytes = 0
+        self.unsynced = False
+        self.takes_lines = takes_lines(vault, spec, hour)
+        self._torn_path = vault.torn_file(spec.venue, spec.dataset, spec.inst, hour)
+        self._sound = False
+        if self.takes_lines:
+            self._make_sound()
+
+    def ascends(self, event_ns: int, gap: bool) -> bool:
+        """Tell whether a line may follow what the file holds."""
+        return self.floor is None or (event_ns, gap) > (self.floor.event_ns, self.floor.gap)
+
+    def append(self, line: bytes, event_ns: int, gap: bool) -> None:
+        """Append one line with one write; after a failure the file is what it was before.
+
+        Raises:
+            OSError: the line was not written.
+        """
+        if not self._sound:
+            self._make_sound()
+        if self._fd is None:
+            self._fd = self._disk.open_append(self._path)
+        try:
+            written = self._disk.append(self._fd, line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self._path))
+        except OSError:
+            self._take_back()
+            raise
+        self._size += len(line)
+        self.floor = Floor(event_ns, gap)
+        self.unsynced = True
+
+    def sync(self) -> None:
+        """Make what was written survive a loss of power.
+
+        Raises:
+            OSError: the disk could not promise it.
+        """
+        if self._fd is not None and self.unsynced:
+            self._disk.fsync(self._fd)
+            self.unsynced = False
+
+    def close(self) -> None:
+        """Sync and close."""
+        if self._fd is None:
+            return
+        try:
+            self.sync()
+        finally:
+            fd, self._fd = self._fd, None
+            self._disk.close(fd)
+
+    def _take_back(self) -> None:
+        """Cut what a failed write may have left; if even that fails, the next line begins with a repair."""
+        if self._fd is None:
+            return
+        try:
+            self._disk.truncate(self._fd, self._size)
+        except OSError:
+            self._sound = False
+            raise
+
+    def _make_sound(self) -> None:
+        """Cut a torn tail, and learn where the file ends."""
+        if self._path.exists():
+            repair = repair_tail(self._disk, self._path, self._torn_path)
+            self.floor = floor_of_line(repair.last_line)
+            self._size = repair.size
+            self.torn_bytes += repair.cut
+        self._sound = True
+
+
+def takes_lines(vault: Vault, spec: BookSpec, hour: int) -> bool:
+    """Tell whether an hour may still grow: it is neither sealed nor compressed."""
+    book = (spec.venue, spec.dataset, spec.inst, hour)
+    closed = [vault.hour_file(*book, suffix) for suffix in LINE_SUFFIXES[1:]] + [vault.manifest_file(*book)]
+    return not any(path.exists() for path in closed)
+
+
+def floor_of_line(line: bytes | None) -> Floor | None:
+    """Read the place of a line in its file; None for no line, or one that is not ours."""
+    try:
+        fields = orjson.loads(line or b"null")
+        return Floor(utc_ns(fields["timestamp_utc"]), fields["gap_detected"] is True)
+    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+        return None
+
+
+def received_of_line(line: bytes) -> int | None:
+    """Read the receive time of a line; None if it has none."""
+    try:
+        return utc_ns(orjson.loads(line)["received_utc"])
+    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+        return None
+
+
+class HourFiles:
+    """The hour files of a venue that are in use, a bounded number of them; of each book the two newest hours at most.
+
+    A handle of an older hour would not notice that the hour has been compressed meanwhile.
+    """
+
+    def __init__(self, disk: Disk, vault: Vault) -> None:
+        self._disk = disk
+        self._vault = vault
+        self._files: OrderedDict[tuple[str, str, int], HourFile] = OrderedDict()
+
+    def get(self, spec: BookSpec, hour: int) -> HourFile:
+        """Return the file of a book's hour, repaired and ready; it comes to exist with its first line.
+
+        Raises:
+            OSError: the file is there and cannot be read or repaired, or another one could not be closed.
+        """
+        key = (spec.dataset, spec.inst, hour)
+        file = self._files.get(key)
+        if file is None:
+            file = HourFile(self._disk, self._vault, spec, hour)
+            self._files[key] = file
+            self._close_older(spec, hour)
+        self._files.move_to_end(key)
+        if len(self._files) > OPEN_FILES:
+            self._files.popitem(last=False)[1].close()
+        return file
+
+    def sync(self) -> None:
+        """Sync every file that needs it."""
+        for file in self._files.values():
+            file.sync()
+
+    def close(self) -> None:
+        """Close every file."""
+        while self._files:
+            self._files.popitem(last=False)[1].close()
+
+    def _close_older(self, spec: BookSpec, hour: int) -> None:
+        for key in [key for key in self._files if key[:2] == (spec.dataset, spec.inst) and key[2] < hour - 1]:
+            self._files.pop(key).close()

@@ -1,0 +1,104 @@
+"""The ledger open for appending, the file of each UTC date in turn. What cannot be written waits, in order."""
+
+import errno
+from collections import deque
+
+from l2_exporter.archive.disk import Disk
+from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.repair import repair_tail
+from l2_exporter.core.errors import ArchiveError
+from l2_exporter.core.timetext import date_of
+
+WAITING_LIMIT = 20_000
+
+
+class LedgerFile:
+    """Appends ledger lines. Not one is dropped: while the disk refuses them they wait in memory, up to a limit."""
+
+    def __init__(self, disk: Disk, vault: Vault, venue: str) -> None:
+        self._disk = disk
+        self._vault = vault
+        self._venue = venue
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._day: str | None = None
+        self._fd: int | None = None
+        self._size = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many lines wait for the disk."""
+        return len(self._waiting)
+
+    def append(self, line: bytes, at_ns: int) -> None:
+        """Append a line to the file of its date, after all that still waits.
+
+        Raises:
+            ArchiveError: so many lines wait that no more can be held.
+        """
+        self._waiting.append((at_ns, line))
+        try:
+            self.flush()
+        except OSError as error:
+            if len(self._waiting) >= WAITING_LIMIT:
+                raise ArchiveError(f"the ledger cannot be written: {error}") from error
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            OSError: the disk refuses it still.
+        """
+        while self._waiting:
+            at_ns, line = self._waiting[0]
+            self._write(line, date_of(at_ns))
+            self._waiting.popleft()
+
+    def sync(self) -> None:
+        """Write what waits and make it survive a loss of power."""
+        self.flush()
+        if self._fd is not None:
+            self._disk.fsync(self._fd)
+
+    def close(self) -> None:
+        """Sync and close."""
+        try:
+            self.sync()
+        finally:
+            self._shut()
+
+    def _write(self, line: bytes, day: str) -> None:
+        if self._fd is None or day != self._day:
+            self._open(day)
+        if self._fd is None:
+            raise OSError(errno.EIO, "the ledger is not open")
+        try:
+            written = self._disk.append(self._fd, line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes of a ledger line were written")
+        except OSError:
+            self._take_back()
+            raise
+        self._size += len(line)
+
+    def _open(self, day: str) -> None:
+        self._shut()
+        path = self._vault.ledger_file(self._venue, day)
+        self._size = repair_tail(self._disk, path, path.with_suffix(".torn")).size if path.exists() else 0
+        self._fd = self._disk.open_append(path)
+        self._day = day
+
+    def _take_back(self) -> None:
+        """Cut what a failed write may have left; if even that fails, close: the next opening repairs."""
+        if self._fd is None:
+            return
+        try:
+            self._disk.truncate(self._fd, self._size)
+        except OSError:
+            self._shut()
+            raise
+
+    def _shut(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._disk.fsync(fd)
+            self._disk.close(fd)

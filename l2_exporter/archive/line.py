@@ -1,0 +1,37 @@
+"""Encoding a snapshot record as its line (docs/FORMAT.md, "The snapshot line"): always the same bytes."""
+
+import orjson
+
+from l2_exporter.core.decimaltext import mean_text
+from l2_exporter.core.records import SnapshotRecord
+from l2_exporter.core.timetext import utc_text
+
+RECEIVED_DECIMALS = 6
+
+
+def encode_line(record: SnapshotRecord) -> bytes:
+    """Write a record as compact JSON with its closing newline, fields in the contract's order."""
+    spec = record.spec
+    best_bid = record.bids[0][0] if record.bids else None
+    best_ask = record.asks[0][0] if record.asks else None
+    fields = {
+        "timestamp_utc": utc_text(record.event_ns, spec.decimals),
+        "exchange": spec.venue,
+        "market": spec.market,
+        "channel": spec.channel,
+        "instId": spec.inst,
+        f"bids_top{spec.depth}": record.bids,
+        f"asks_top{spec.depth}": record.asks,
+        "best_bid": best_bid,
+        "best_ask": best_ask,
+        "mid_price": None if best_bid is None or best_ask is None else mean_text(best_bid, best_ask),
+        "checksum": record.checksum,
+        "seqId": record.seq,
+        "prevSeqId": record.prev_seq,
+        "gap_detected": record.gap,
+        "received_utc": None if record.recv_ns is None else utc_text(record.recv_ns, RECEIVED_DECIMALS),
+        "checksum_ok": record.checksum_ok,
+        "flags": record.flags,
+        "live_since_utc": utc_text(record.live_since_ns, spec.decimals),
+    }
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)

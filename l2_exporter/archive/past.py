@@ -1,0 +1,80 @@
+"""What earlier runs left: answers the core's questions about last lines and open gaps from the files."""
+
+from l2_exporter.archive.disk import Disk
+from l2_exporter.archive.hourfile import HourFiles, floor_of_line, received_of_line, takes_lines
+from l2_exporter.archive.layout import HourPath, LayoutError, Vault, encode_inst, parse_hour_path, refuse_clashes
+from l2_exporter.archive.ledger import open_gaps
+from l2_exporter.archive.read import last_line
+from l2_exporter.archive.repair import repair_tail
+from l2_exporter.core.errors import ArchiveError, ConfigError, VenueError
+from l2_exporter.core.history import LastLine, OpenGap
+from l2_exporter.core.records import BookSpec
+from l2_exporter.core.sampling import Floor
+
+
+class Past:
+    """`core.history.History` over a vault. Reads the end of a file only, and only of those it is asked for."""
+
+    def __init__(self, disk: Disk, vault: Vault, venue: str, files: HourFiles) -> None:
+        self._disk = disk
+        self._vault = vault
+        self._venue = venue
+        self._files = files
+        self._open_gaps: dict[tuple[str, str], list[OpenGap]] | None = None
+        self._admitted: dict[str, list[str]] = {}
+
+    def admit(self, spec: BookSpec) -> None:
+        """Take note of a book that will be recorded.
+
+        Raises:
+            ConfigError: another instrument of the dataset differs in upper and lower case only.
+            VenueError: its id can be no file name.
+        """
+        try:
+            encode_inst(spec.inst)
+        except LayoutError as error:
+            raise VenueError(str(error)) from error
+        admitted = self._admitted.setdefault(spec.dataset, [])
+        try:
+            refuse_clashes([*admitted, spec.inst])
+        except LayoutError as error:
+            raise ConfigError(str(error)) from error
+        admitted.append(spec.inst)
+
+    def newest(self, spec: BookSpec) -> LastLine | None:
+        """Return the newest line of a book, of whatever suffix its file has; a damaged file is passed over."""
+        for hour_path in self._hours_newest_first(spec):
+            line = self._last_line(spec, hour_path)
+            floor = floor_of_line(line)
+            if line is not None and floor is not None:
+                return LastLine(floor.event_ns, received_of_line(line))
+        return None
+
+    def floor(self, spec: BookSpec, hour: int) -> Floor | None:
+        """Return the last line of one hour file that can be appended to."""
+        try:
+            return self._files.get(spec, hour).floor
+        except OSError:
+            # The writer meets the same error with the first line, and declares it there.
+            return None
+
+    def open_gaps(self, spec: BookSpec) -> list[OpenGap]:
+        """Return the gaps of earlier runs whose end the ledger does not tell."""
+        if self._open_gaps is None:
+            self._open_gaps = open_gaps(self._vault, self._venue)
+        return self._open_gaps.get((spec.dataset, spec.inst), [])
+
+    def _hours_newest_first(self, spec: BookSpec) -> list[HourPath]:
+        folder = self._vault.inst_folder(spec.venue, spec.dataset, spec.inst)
+        found = (parse_hour_path(path, self._vault.root) for path in folder.glob("*/*"))
+        return sorted((hour for hour in found if hour is not None), key=lambda hour: hour.hour, reverse=True)
+
+    def _last_line(self, spec: BookSpec, hour: HourPath) -> bytes | None:
+        try:
+            if hour.suffix == ".jsonl" and takes_lines(self._vault, spec, hour.hour):
+                torn = self._vault.torn_file(spec.venue, spec.dataset, spec.inst, hour.hour)
+                return repair_tail(self._disk, hour.path, torn).last_line
+            return last_line(hour.path)
+        except (ArchiveError, OSError):
+            # One corrupt file never stops a start; `verify` names it.
+            return None

@@ -1,0 +1,91 @@
+"""What there is to verify below the paths a user gives, sorted out by what each file's place says it is."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from l2_exporter.archive import layout
+from l2_exporter.archive.layout import HourPath, LedgerPath
+
+T = TypeVar("T")
+
+Venue = tuple[Path, str]
+"""Root of a vault, and a venue in it."""
+
+_HOUR_DEPTH = 5
+_LEDGER_DEPTH = 3
+"""How many folders below the root these files lie: a file's place tells its vault's root."""
+
+
+@dataclass(slots=True)
+class Selection:
+    """Files to verify, each kind sorted by path.
+
+    Attributes:
+        misnamed: files among the hour files that readers would take for line files, and that are none.
+        foreign: other files that have no business there.
+    """
+
+    hours: list[HourPath] = field(default_factory=list)
+    manifests: list[HourPath] = field(default_factory=list)
+    ledgers: list[LedgerPath] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
+    misnamed: list[Path] = field(default_factory=list)
+
+    def count(self) -> int:
+        """Number the files that will be read."""
+        return len(self.hours) + len(self.manifests) + len(self.ledgers)
+
+
+def select(paths: Iterable[Path]) -> Selection:
+    """Find what there is to verify: paths are vaults, folders below one, or files. Symbolic links are not followed,
+    but for the vault's own `raw` and `meta`.
+
+    Raises:
+        OSError: a path cannot be listed, or does not exist.
+    """
+    selection = Selection()
+    for file in sorted({file for path in paths for file in _files(Path(os.path.normpath(path.absolute())))}):
+        _sort_in(selection, file)
+    return selection
+
+
+def venue_of(place: HourPath | LedgerPath) -> Venue:
+    """Tell which vault and venue a file belongs to."""
+    depth = _HOUR_DEPTH if isinstance(place, HourPath) else _LEDGER_DEPTH
+    return place.path.parents[depth], place.venue
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        path.stat()
+        yield path
+        return
+    moved = [link for name in ("raw", "meta") if (link := path / name).is_symlink()]  # to another disk, by the user
+    for top in (path, *moved):
+        for folder, _, names in os.walk(top, onerror=_raise):
+            yield from (file for name in names if not (file := Path(folder, name)).is_symlink())
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _sort_in(selection: Selection, path: Path) -> None:
+    if hour := _placed(path, _HOUR_DEPTH, layout.parse_hour_path):
+        selection.hours.append(hour)
+    elif manifest := _placed(path, _HOUR_DEPTH, layout.parse_manifest_path):
+        selection.manifests.append(manifest)
+    elif ledger := _placed(path, _LEDGER_DEPTH, layout.parse_ledger_path):
+        selection.ledgers.append(ledger)
+    elif len(path.parents) > _HOUR_DEPTH and path.parents[_HOUR_DEPTH - 1].name == "raw":
+        if path.name.endswith(layout.LINE_SUFFIXES):
+            selection.misnamed.append(path)
+        elif not path.name.endswith(layout.TORN_SUFFIX) and not path.name.startswith(layout.TEMPORARY_PREFIX):
+            selection.foreign.append(path)
+
+
+def _placed(path: Path, depth: int, parse: Callable[[Path, Path], T | None]) -> T | None:
+    return parse(path, path.parents[depth]) if len(path.parents) > depth else None

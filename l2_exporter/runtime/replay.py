@@ -1,0 +1,265 @@
+"""Rebuilds an archive from tapes: the recorder, driven by what was written down instead of by sockets and clocks.
+
+Commands are ignored, since what they led to stands on the tape; deadlines run at their own time from inputs alone. The
+same tapes give the same hour files, byte for byte, as often as they are replayed and under any hash seed.
+"""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+
+from l2_exporter import __version__
+from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.lock import VenueLock
+from l2_exporter.archive.tape import TapeLine, start_settings
+from l2_exporter.archive.writer import Archive
+from l2_exporter.core.errors import ArchiveError, ConfigError
+from l2_exporter.core.feed import Feed, Settings
+from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.timetext import NS_PER_MS
+from l2_exporter.core.venue import Venue
+from l2_exporter.runtime.recorder import Recorder
+from l2_exporter.venues.registry import venue_named, venue_of_url
+
+ORIGIN = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What the user asked for; None: what the tape's own start says, else the default.
+
+    Attributes:
+        insts: record these instruments only, on whatever channel the tape has them.
+    """
+
+    venue: str | None = None
+    cadence_ns: int | None = None
+    depth: int | None = None
+    insts: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class BookSummary:
+    """What a replay made of one book, over all runs of the tape."""
+
+    dataset: str
+    inst: str
+    lines: int = 0
+    not_ascending: int = 0
+    late: int = 0
+    messages: Counter[str] = field(default_factory=Counter)
+    checksums: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class ReplaySummary:
+    """What a replay did.
+
+    Attributes:
+        control: frames without a book; ignored: messages of books not asked for; rejected: frames that name no book.
+        missing: instruments asked for that have no frame on the tapes.
+        build_fail: the line to log if the venue's frames are not what they were.
+    """
+
+    venue: str
+    inputs: int = 0
+    runs: int = 0
+    control: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    losses: Counter[str] = field(default_factory=Counter)
+    books: dict[tuple[str, str], BookSummary] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    build_fail: str | None = None
+
+    @property
+    def lines(self) -> int:
+        """Lines written."""
+        return sum(book.lines for book in self.books.values())
+
+
+def replay(lines: Iterable[TapeLine], vault: Vault, options: ReplayOptions) -> ReplaySummary:
+    """Feed the inputs of a tape, in the order given, to a recorder over `vault`.
+
+    Raises:
+        ConfigError: the venue is not known, or the tape holds nothing.
+        VaultBusyError: another recorder holds the venue's lock in this vault.
+        ArchiveError: the archive cannot be written; what was written stands, and replaying again completes it.
+    """
+    lines = iter(lines)
+    first = next(lines, None)
+    if first is None:
+        raise ConfigError("the tapes hold no input")
+    name = options.venue or _venue_of(first)
+    if name is None:
+        raise ConfigError(
+            f"nothing at the beginning tells the tape's venue (url {first.url!r}): name it, such as --venue okx"
+        )
+    venue = venue_named(name)
+    summary = ReplaySummary(name)
+    with VenueLock(vault.lock_file(name)):
+        run: _Run | None = None
+        try:
+            for line in chain([first], lines):
+                if run is None or (line.dir == "start" and line.run != run.tape_run):
+                    if run is not None:
+                        run.end("next_run")
+                    run = _Run(vault, venue, options, line, summary)
+                run.take(line)
+                if summary.build_fail is not None:
+                    break
+        except BaseException:
+            if run is not None:
+                run.abandon()
+            raise
+        if run is not None:
+            run.end("end_of_tape")
+    insts = {book.inst for book in summary.books.values()}
+    summary.missing = sorted((options.insts or frozenset()) - insts)
+    return summary
+
+
+class _Run:
+    """One run on a tape, from its `start` (or the tape's beginning) to the next."""
+
+    def __init__(
+        self, vault: Vault, venue: Venue, options: ReplayOptions, first: TapeLine, summary: ReplaySummary
+    ) -> None:
+        self.tape_run = first.run
+        self._summary = summary
+        self._stamp = _stamp(first)
+        self._ended = False
+        self._archive = Archive(vault, venue.name, patient=False)
+        settings = _settings(venue, options, start_settings(first) if first.dir == "start" else {}, summary.runs)
+        self._recorder = Recorder(Feed(venue, settings, self._archive.past), self._archive)
+        summary.runs += 1
+        self._recorder.started(self._stamp, _describe(settings))
+
+    def take(self, line: TapeLine) -> None:
+        """Feed one line; what was sent, and what the reader does not know, is no input."""
+        take = _INPUTS.get(line.dir)
+        if take is None or self._ended:
+            return
+        self._summary.inputs += 1
+        self._stamp = _stamp(line)
+        take(self, line)
+        self._summary.build_fail = self._recorder.build_fail
+
+    def end(self, reason: str) -> None:
+        """Close the run as a clean stop does, and add it to the summary. Once."""
+        if self._ended:
+            return
+        self._ended = True
+        self._recorder.stopped(self._stamp, reason)
+        self._archive.close(time.time_ns())
+        self._summarise()
+
+    def abandon(self) -> None:
+        """Let go of the files after a failure."""
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(ArchiveError):
+                self._archive.close(time.time_ns())
+
+    def frame_received(self, line: TapeLine) -> None:
+        """Feed a frame; recordings do not say when a connection was opened."""
+        feed, stamp = self._recorder.feed, self._stamp
+        if line.conn not in feed.links:
+            self.link_opened(line)
+        self._recorder.settle(feed.frame_received(line.conn, line.frame, stamp), stamp)
+
+    def link_opened(self, line: TapeLine) -> None:
+        """Feed the opening of a connection."""
+        outputs = self._recorder.feed.link_opened(line.conn, line.url, ORIGIN, self._stamp)
+        self._recorder.settle(outputs, self._stamp)
+
+    def link_closed(self, line: TapeLine) -> None:
+        """Feed the end of a connection."""
+        outputs = self._recorder.feed.link_closed(line.conn, _text(line.frame) or "closed", self._stamp)
+        self._recorder.settle(outputs, self._stamp)
+
+    def replied(self, line: TapeLine) -> None:
+        """Feed an answer, at its place."""
+        outputs = self._recorder.feed.book_replied(line.url or "", line.status, _text(line.frame), self._stamp)
+        self._recorder.settle(outputs, self._stamp)
+
+    def ticked(self, _line: TapeLine) -> None:
+        """Feed the passing of time."""
+        self._recorder.settle(self._recorder.feed.ticked(self._stamp), self._stamp)
+
+    def stopped(self, _line: TapeLine) -> None:
+        """End with the run."""
+        self.end("stop")
+
+    def _summarise(self) -> None:
+        summary, feed = self._summary, self._recorder.feed
+        summary.losses += self._recorder.losses
+        for link in [*feed.links.values(), feed.closed]:
+            summary.control += link.control
+            summary.ignored += link.ignored
+            summary.rejected += link.rejected
+        for keeper in feed.keepers.values():
+            spec = keeper.spec
+            book = summary.books.setdefault((spec.dataset, spec.inst), BookSummary(spec.dataset, spec.inst))
+            book.lines += self._archive.lines[spec]
+            book.not_ascending += self._archive.not_ascending[spec]
+            book.late += sum(count for (late, _), count in self._archive.late.items() if late == spec)
+            book.messages.update(asdict(keeper.counts))
+            book.checksums.update(keeper.checksums)
+
+
+_INPUTS = {
+    "in": _Run.frame_received,
+    "open": _Run.link_opened,
+    "close": _Run.link_closed,
+    "http": _Run.replied,
+    "tick": _Run.ticked,
+    "stop": _Run.stopped,
+}
+
+
+def _stamp(line: TapeLine) -> Stamp:
+    return Stamp(line.recv_ns, line.recv_ns if line.mono_ns is None else line.mono_ns)
+
+
+def _text(frame: str | bytes) -> str:
+    return frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+
+
+def _venue_of(line: TapeLine) -> str | None:
+    """Tell the venue from a start line, else from the address of the connection."""
+    named = start_settings(line).get("venue") if line.dir == "start" else None
+    return named if isinstance(named, str) else venue_of_url(line.url or "")
+
+
+def _settings(venue: Venue, options: ReplayOptions, taped: dict[str, object], run: int) -> Settings:
+    """Take each setting from the user, else from the tape's start, else the default."""
+    default = Settings()
+    insts = options.insts
+    only = None if insts is None else frozenset((channel, inst) for channel in venue.channels for inst in insts)
+    return Settings(
+        cadence_ns=options.cadence_ns or _whole(taped, "cadence_ms", default.cadence_ns // NS_PER_MS) * NS_PER_MS,
+        depth=options.depth or _whole(taped, "depth", default.depth),
+        grace_ns=_whole(taped, "grace_ms", default.grace_ns // NS_PER_MS) * NS_PER_MS,
+        checksum_resync=_whole(taped, "checksum_resync", default.checksum_resync),
+        jitter_seed=_whole(taped, "jitter_seed", default.jitter_seed),
+        only=only,
+        run=f"{time.time_ns():x}.{run}",
+    )
+
+
+def _whole(taped: dict[str, object], name: str, default: int) -> int:
+    value = taped.get(name)
+    return value if isinstance(value, int) and value >= 0 else default
+
+
+def _describe(settings: Settings) -> dict[str, object]:
+    return {
+        "origin": ORIGIN,
+        "version": __version__,
+        "cadence_ms": settings.cadence_ns // NS_PER_MS,
+        "depth": settings.depth,
+    }
