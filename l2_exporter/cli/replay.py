@@ -154,6 +154,6 @@ def _print(summary: ReplaySummary) -> None:
         click.echo(
             f"  {book.dataset} {book.inst}: {book.lines} lines; {messages['received']} messages, "
             f"{messages['applied']} applied, {messages['duplicate']} repeated, "
-            f"{messages['before_seed']} before a book, {messages['rejected']} rejected; checksums {sums['ok']} ok, {sums['mismatch'] + sums['changed']} wrong, "
-            f"{sums['unchecked']} not sent"
+            f"{messages['before_seed']} before a book, {messages['rejected']} rejected; checksums {sums['ok']} ok, "
+            f"{sums['mismatch'] + sums['changed']} wrong, {sums['unchecked']} not sent"
         )
