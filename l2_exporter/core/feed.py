@@ -112,7 +112,7 @@ class Feed:
         """Note a new connection. Origin: live, override or replay."""
         self._run_deadlines(stamp)
         if conn in self.links:
-            self._close_link(conn, "reopened", stamp)
+            self._close_link(conn, "reopened", "opened again", stamp)
         self.links[conn] = Link(url)
         self._note("connected", conn, stamp, detail={"origin": origin, "url": url})
         return self._taken()
@@ -150,21 +150,21 @@ class Feed:
                 keeper.replied(book, stamp)
         return self._taken()
 
-    def link_closed(self, conn: str, reason: str, stamp: Stamp) -> list[Output]:
+    def link_closed(self, conn: str, why: str, stamp: Stamp) -> list[Output]:
         """Note that a connection is gone: its books are lost, and another may bring them."""
         self._run_deadlines(stamp)
-        self._close_link(conn, reason, stamp)
+        self._close_link(conn, "closed", why, stamp)
         return self._taken()
 
-    def _close_link(self, conn: str, reason: str, stamp: Stamp) -> None:
+    def _close_link(self, conn: str, reason: str, why: str, stamp: Stamp) -> None:
         link = self.links.pop(conn, Link())
         self.closed.control += link.control
         self.closed.ignored += link.ignored
         self.closed.rejected += link.rejected
-        self._note("disconnected", conn, stamp, reason=reason)
+        self._note("disconnected", conn, stamp, reason=reason, detail={"why": clip(why)})
         for keeper in self.keepers.values():
             if keeper.says.conn == conn:
-                keeper.lose("disconnect", stamp, detail={"why": reason}, recover=False)
+                keeper.lose("disconnect", stamp, detail={"why": clip(why)}, recover=False)
                 keeper.says.conn = None
 
     def ticked(self, stamp: Stamp) -> list[Output]:
