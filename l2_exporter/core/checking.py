@@ -100,10 +100,10 @@ class ChecksumWatch:
         self.streak += 1
         return Checked.MISMATCH
 
-    def lost(self, has_sequence: bool) -> None:
-        """Begin anew after a loss that a checksum decided."""
+    def lost(self, *, on_trial: bool) -> None:
+        """Begin anew after a loss; on trial if checksums decided it against a sequence that held."""
         self.streak = 0
-        self.on_trial = has_sequence
+        self.on_trial = self.on_trial or on_trial
 
     def _applies(self, push: BookPush) -> bool:
         return not self.policy.stopped and self.policy.venue.checksum_given(push.checksum)

@@ -40,6 +40,11 @@ class BookPush(NamedTuple):
     prev_seq: int | None
     checksum: int | None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether this is a keep-alive: a delta without rows that names the same number twice."""
+        return self.seq is not None and self.seq == self.prev_seq and not self.bids and not self.asks
+
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:

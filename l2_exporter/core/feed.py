@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeGuard
 
 from l2_exporter.core.checking import ChecksumPolicy
 from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, SendFrame, StopVenue
@@ -28,6 +29,8 @@ from l2_exporter.core.venueclock import VenueClock
 
 NOT_JSON_LIMIT = 3
 ODD_LIMIT = 3
+EARLY_LIMIT = 1_000
+"""Answers held for instruments that have had no frame yet."""
 
 BookKey = tuple[str, str]
 """(channel, instrument), both in the venue's own words."""
@@ -72,6 +75,15 @@ class Link:
     unknown_said: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A REST answer with a book."""
+
+    status: int
+    body: str
+    stamp: Stamp
+
+
 class Feed:
     """All books of one venue in one run.
 
@@ -89,6 +101,7 @@ class Feed:
         self._venue = venue
         self._settings = settings
         self._gap_count = 0
+        self._early: dict[str, Answer] = {}
         self._good_channels: set[str] = set()
         self._odd_in_row: Counter[str] = Counter()
         self._shared = Surroundings(
@@ -139,16 +152,29 @@ class Feed:
         """Take the answer to a REST request; one that is no book of ours is left alone."""
         self._run_deadlines(stamp)
         inst = self._venue.book_of_path(url)
-        for keeper in [keeper for (_, name), keeper in self.keepers.items() if name == inst]:
-            try:
-                if status != 200:
-                    raise VenueError(f"HTTP status {status}")
-                book = self._venue.decode_book(keeper.spec.channel, keeper.spec.inst, body)
-            except VenueError as error:
-                keeper.says.note("resync", stamp, reason="rest_failed", detail={"error": clip(str(error))})
-            else:
-                keeper.replied(book, stamp)
+        if inst is None:
+            return self._taken()
+        answer = Answer(status, body, stamp)
+        keepers = [keeper for (_, name), keeper in self.keepers.items() if name == inst]
+        if not keepers and len(self._early) < EARLY_LIMIT:
+            self._early.setdefault(inst, answer)
+        for keeper in keepers:
+            self._offer(keeper, answer)
         return self._taken()
+
+    def _offer(self, keeper: Keeper, answer: Answer) -> None:
+        """Offer a REST answer to a book; whole-book channels need none."""
+        spec = keeper.spec
+        if self._venue.channels[spec.channel].whole:
+            return
+        try:
+            if answer.status != 200:
+                raise VenueError(f"HTTP status {answer.status}")
+            book = self._venue.decode_book(spec.channel, spec.inst, answer.body)
+        except VenueError as error:
+            keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": clip(str(error))})
+        else:
+            keeper.replied(book, answer.stamp)
 
     def link_closed(self, conn: str, why: str, stamp: Stamp) -> list[Output]:
         """Note that a connection is gone: its books are lost, and another may bring them."""
@@ -205,36 +231,43 @@ class Feed:
             )
 
     def _push(self, conn: str, link: Link, push: BookPush, stamp: Stamp) -> None:
-        self._good_channels.add(push.channel)
-        self._odd_in_row[push.channel] = 0
         try:
             keeper = self._keeper(push.channel, push.inst, stamp)
         except VenueError as error:
             link.rejected += 1
             self._shared.out.append(KeepFrame(push.inst, str(error)))
             return
+        if self._is_ours(keeper, conn, link):
+            self._good_channels.add(push.channel)
+            self._odd_in_row[push.channel] = 0
+            keeper.pushed(push, stamp)
+
+    def _is_ours(self, keeper: Keeper | None, conn: str, link: Link) -> TypeGuard[Keeper]:
+        """Tell whether this connection is the one a book is recorded from; the first to bring it is. Else count it."""
         if keeper is None:
             link.ignored += 1
-            return
+            return False
         if keeper.says.conn is None:
             keeper.says.conn = conn
-        if keeper.says.conn == conn:
-            keeper.pushed(push, stamp)
-        else:
+        if keeper.says.conn != conn:
             keeper.counts.received += 1
             keeper.counts.ignored += 1
+            return False
+        return True
 
     def _odd_frame(self, conn: str, link: Link, frame: str | bytes, error: SchemaError, stamp: Stamp) -> None:
         """Reject a book frame without the shape its channel promises (docs/FORMAT.md, "Odd frames")."""
         link.not_json_in_row = 0
-        self._odd_in_row[error.channel] += 1
-        self._shared.out.append(KeepFrame(frame, str(error)))
-        keeper = None if error.inst is None else self._keeper(error.channel, error.inst, stamp)
-        if keeper is None or keeper.says.conn not in (None, conn):
+        if error.inst is None:
             link.rejected += 1
             self._lose_unprovable(conn, error, stamp)
         else:
+            keeper = self._keeper(error.channel, error.inst, stamp)
+            if not self._is_ours(keeper, conn, link):
+                return
             keeper.frame_rejected(", ".join(error.missing), stamp)
+        self._shared.out.append(KeepFrame(frame, str(error)))
+        self._odd_in_row[error.channel] += 1
         if error.channel not in self._good_channels or self._odd_in_row[error.channel] >= ODD_LIMIT:
             self._break(conn, error, stamp)
 
@@ -282,6 +315,10 @@ class Feed:
         recovery = Recovery(random.Random(f"{self._settings.jitter_seed}/{channel}/{inst}"))
         keeper = self.keepers[channel, inst] = Keeper(spec, self._shared, sampler, recovery)
         keeper.started(stamp)
+        early = self._early.pop(inst, None)
+        if early is not None:
+            self._offer(keeper, early)
+            self._run_deadlines(stamp)
         return keeper
 
     def _spec(self, name: str, inst: str) -> BookSpec:

@@ -72,7 +72,8 @@ class Keeper:
         state.chain.joining = True
         for push, pushed_at in continuing:
             state.book.apply(push.bids, push.asks)
-            state.applied(push, self._event_time(push, pushed_at), pushed_at.recv_ns)
+            # The book was known from the answer on, not when its last delta came.
+            state.applied(push, self._event_time(push, pushed_at), stamp.recv_ns)
         self.counts.applied += len(continuing)
         self.counts.before_seed -= len(continuing)
         if continuing:
@@ -102,6 +103,7 @@ class Keeper:
         lost = self.state
         self.says.gap(reason, lost.book_ns, lost.recv_ns, stamp, expected=expected, got=got, detail=detail)
         self.state = BookState()
+        self._watch.lost(on_trial=False)
         self.standing = Standing.LOST
         self._phase += 1
         if recover:
@@ -138,7 +140,10 @@ class Keeper:
     def _delta_pushed(self, push: BookPush, stamp: Stamp) -> None:
         chain = self.state.chain
         verdict = chain.judge(push)
-        if verdict is Verdict.CONTINUES:
+        if verdict is Verdict.CONTINUES and push.is_idle and push.event_ns is None:
+            # A keep-alive without event time proves the chain and changes nothing.
+            self.counts.applied += 1
+        elif verdict is Verdict.CONTINUES:
             self._update(push, stamp)
         elif verdict is Verdict.DUPLICATE:
             self.counts.duplicate += 1
@@ -175,7 +180,7 @@ class Keeper:
         self.says.checked(checked, watch, push, state, stamp)
         if checked is Checked.MISMATCH and before is not None:
             state.book = before
-            watch.lost(has_sequence)
+            watch.lost(on_trial=has_sequence)
             self.counts.rejected += 1
             self.lose("checksum", stamp, expected=push.checksum, got=watch.calculated)
             return
@@ -183,7 +188,7 @@ class Keeper:
             self._emit(closing)
             sampler.close()
         state.applied(push, event_ns, stamp.recv_ns)
-        state.checksum_ok = checked.ok
+        state.checked(checked.ok)
         self.counts.applied += 1
         self._sample(stamp)
 
@@ -199,7 +204,7 @@ class Keeper:
         return (
             self.state.chain.seq is not None
             or policy.venue.channels[self.spec.channel].whole
-            or policy.venue.checksum_given(self.state.checksum)
+            or self.state.has_checksums
         )
 
     def _reject(self, why: str, stamp: Stamp) -> None:
@@ -220,7 +225,6 @@ class Keeper:
         state = self._new_state(push, stamp)
         decisive = push.seq is None and self._watch.decides(push, has_sequence=False)
         if self._check_fresh(state, push, stamp) is Checked.MISMATCH and decisive:
-            self._watch.lost(has_sequence=False)
             self.counts.rejected += 1
             if self.standing in (Standing.EMPTY, Standing.LOST):
                 self._attempt(stamp)
@@ -231,7 +235,7 @@ class Keeper:
     def _check_fresh(self, state: BookState, last: BookPush, stamp: Stamp) -> Checked:
         """Check a fresh book by the message that completed it."""
         checked = self._watch.check(last, state.book)
-        state.checksum_ok = checked.ok
+        state.checked(checked.ok)
         self.says.checked(checked, self._watch, last, state, stamp)
         return checked
 

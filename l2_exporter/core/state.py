@@ -39,6 +39,7 @@ class BookState:
         book_ns: book time, the greatest event time applied; None before the first.
         recv_ns: receive time of the last update applied.
         live_since_ns: book time at which the episode began.
+        has_checksums: a checksum has come in this episode, so that a missing message would show.
         after_gap, seeded_from_rest: the next line is the first of its episode and must say so.
     """
 
@@ -49,6 +50,7 @@ class BookState:
     checksum: int | None = None
     checksum_ok: bool | None = None
     live_since_ns: int | None = None
+    has_checksums: bool = False
     after_gap: bool = False
     seeded_from_rest: bool = False
 
@@ -66,6 +68,11 @@ class BookState:
             self.live_since_ns = self.book_ns
         self.recv_ns = recv_ns
         self.checksum = push.checksum
+
+    def checked(self, ok: bool | None) -> None:
+        """Note what the checksum of the last message showed; None: it was not checked."""
+        self.checksum_ok = ok
+        self.has_checksums = self.has_checksums or ok is not None
 
     def record(self, spec: BookSpec, *, gap: bool) -> SnapshotRecord | None:
         """Make the record of the book as it stands; None while it has no book time."""

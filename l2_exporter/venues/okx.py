@@ -210,8 +210,8 @@ def _book(channel: str, inst: str, push: Push, book: dict[str, Any]) -> BookPush
     get = book.get
     seq, prev_seq, ts = get("seqId"), get("prevSeqId"), get("ts")
     wrong = [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
-    wrong += [] if type(ts) is str else ["ts"]
-    wrong += [name for name in ("seqId", "prevSeqId", "checksum") if not _is_counter(get(name))]
+    wrong += [] if "ts" in book else ["ts"]
+    wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
     if push is Push.DELTA and (seq is None) != (prev_seq is None):
         wrong.append("seqId" if seq is None else "prevSeqId")
     if wrong:
@@ -220,12 +220,14 @@ def _book(channel: str, inst: str, push: Push, book: dict[str, Any]) -> BookPush
 
 
 def _is_counter(value: Any) -> bool:
-    """Tell whether a value is absent or a whole number that fits the 64 bits readers have for it."""
-    return value is None or (type(value) is int and -(1 << 63) <= value < 1 << 63)
+    """Tell whether a value is a whole number that fits the 64 bits readers have for it."""
+    return type(value) is int and -(1 << 63) <= value < 1 << 63
 
 
 def _event_ns(ts: Any) -> int | None:
-    """Read epoch milliseconds; None for what is no time: empty, zero, not digits, beyond the year 9999."""
+    """Read epoch milliseconds, text or number; None for what is no time: zero, not digits, beyond the year 9999."""
+    if type(ts) is int:
+        ts = str(ts)
     if type(ts) is not str or not (ts.isascii() and ts.isdecimal()) or len(ts) > 15:
         return None
     event_ns = int(ts) * NS_PER_MS

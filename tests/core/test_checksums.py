@@ -84,6 +84,16 @@ def test_third_mismatch_in_a_row_is_a_loss_and_is_not_applied() -> None:
     assert driver.counts() == (4, 3, 0, 0, 1, 0)
 
 
+def test_mismatches_are_not_carried_into_the_next_episode() -> None:
+    driver = Driver()
+    driver.send(snapshot(T0, 10, checksum=GOOD))
+    numbered(2, 77, driver)
+    driver.send(update(T0 + 1300, 99, 98, checksum=GOOD))
+    driver.send(snapshot(T0 + 1400, 200, checksum=GOOD))
+    numbered(2, 77, driver, 201)
+    assert [record.reason for record in driver.said("gap")] == ["sequence"]
+
+
 @pytest.mark.parametrize(("limit", "losses"), [(0, 0), (1, 9), (5, 1)])
 def test_how_many_in_a_row_is_configurable_and_zero_means_never(limit: int, losses: int) -> None:
     driver = Driver(checksum_resync=limit)

@@ -172,6 +172,7 @@ def test_seeding_counts_as_one_update_of_its_last_part() -> None:
     driver.stop(T0 + 300)
     line = driver.lines[0]
     assert (line.event_ns // MS - T0, line.seq, line.prev_seq, line.recv_ns) == (150, 20, None, (T0 + 200) * MS)
+    assert line.live_since_ns == line.event_ns
     assert line.flags == ("seeded_from_rest",)
 
 
@@ -288,7 +289,7 @@ ODD = {
     "price zero": odd(asks=[["0.0", "1", "0", "1"]]),
     "comma": odd(asks=[["1,5", "1", "0", "1"]]),
     "no ts": odd().replace('"ts":', '"t":'),
-    "ts a number": odd().replace(f'"ts":"{T0 + 100}"', f'"ts":{T0 + 100}'),
+    "seqId null": odd().replace('"seqId":11', '"seqId":null'),
     "no bids": odd().replace('"bids":', '"b":'),
     "seqId text": odd().replace('"seqId":11', '"seqId":"11"'),
     "seqId true": odd().replace('"seqId":11', '"seqId":true'),
@@ -371,6 +372,13 @@ def test_not_json_is_rejected_and_three_in_a_row_close_the_link(garbage: str | b
     assert driver.counts() == (2, 2, 0, 0, 0, 0)
 
 
+def test_odd_frame_of_a_book_of_another_connection_is_ignored() -> None:
+    driver = live_book()
+    driver.send(ODD["NaN"], at_ms=T0 + 100, conn="c2")
+    assert driver.counts() == (2, 1, 0, 0, 0, 1)
+    assert driver.said("gap") == []
+
+
 def test_garbage_may_have_been_a_message_of_a_book_without_any_test() -> None:
     driver = Driver()
     driver.send(snapshot(T0, None, None, checksum=None))
@@ -390,6 +398,33 @@ def test_price_is_the_same_level_however_it_is_written() -> None:
     driver.send(update(T0 + 100, 11, 10, bids=[["100.0", "8", "0", "1"], ["99.50", "0.00", "0", "0"]]))
     driver.stop(T0 + 200)
     assert driver.lines[0].bids == [["100.0", "8", "0", "1"]]
+
+
+def test_event_time_may_be_a_json_number() -> None:
+    driver = live_book()
+    driver.send(update(T0 + 100, 11, 10).replace(f'"ts":"{T0 + 100}"', f'"ts":{T0 + 100}'), at_ms=T0 + 150)
+    driver.stop(T0 + 200)
+    assert driver.lines[0].event_ns == (T0 + 100) * MS
+
+
+def test_keep_alive_without_event_time_proves_the_chain_and_changes_nothing() -> None:
+    driver = live_book()
+    driver.send(update("0", 10, 10), at_ms=T0 + 5000)
+    driver.send(update(T0 + 6000, 11, 10))
+    driver.stop(T0 + 6100)
+    assert [(line.event_ns // MS - T0, line.prev_seq) for line in driver.lines] == [(0, -1), (6000, 10)]
+
+
+def test_rest_answer_before_the_first_frame_seeds_the_book() -> None:
+    driver = Driver()
+    driver.reply(rest_book(15, T0), T0 + 50)
+    driver.send(update(T0 + 100, 20, 10))
+    driver.stop(T0 + 200)
+    assert (driver.lines[0].seq, driver.lines[0].flags, driver.counts()) == (
+        20,
+        ("seeded_from_rest",),
+        (1, 1, 0, 0, 0, 0),
+    )
 
 
 @pytest.mark.parametrize("ts", ["0", "", "soon", "-5", "9" * 30, "１２３"])
