@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 
+from l2_exporter.core.books import Settings
 from l2_exporter.core.commands import Command
-from l2_exporter.core.feed import Feed, Settings
+from l2_exporter.core.feed import Feed
 from l2_exporter.core.history import History, NoHistory
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import LedgerRecord, SnapshotRecord
@@ -86,7 +87,10 @@ class Driver:
 
     def reply(self, body: str, at_ms: int, status: int = 200, inst: str = INST) -> None:
         """Answer a REST request for a book."""
-        url = f"https://www.okx.com/api/v5/market/books?instId={inst}&sz=400"
+        self.answer(f"https://www.okx.com/api/v5/market/books?instId={inst}&sz=400", body, at_ms, status)
+
+    def answer(self, url: str, body: str, at_ms: int, status: int = 200) -> None:
+        """Answer any request."""
         self._sort(self.feed.book_replied(url, status, body, Stamp(at_ms * MS, at_ms * MS)))
 
     def kinds(self) -> list[tuple[str, str | None]]:

@@ -8,6 +8,7 @@ virus scanner, say) looks at is refused for a moment, which is waited out for tw
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ RETRIES = 40
 
 _WINDOWS = sys.platform == "win32"
 _BINARY: int = getattr(os, "O_BINARY", 0)
+_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+"""A file of ours that is a symbolic link would lead out of the vault."""
 _SHARING_VIOLATIONS = (5, 32, 33)
 
 
@@ -40,7 +43,7 @@ class Disk:
     def open_append(self, path: Path) -> int:
         """Open a file for writes at its end, with its folders; a new one will be found after a crash."""
         self.make_folders(path.parent)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY | _NOFOLLOW
         try:
             fd = self._patiently(lambda: os.open(path, flags | os.O_EXCL, 0o666))
         except FileExistsError:
@@ -73,6 +76,14 @@ class Disk:
         """Cut an open file to `size` bytes."""
         os.ftruncate(fd, size)
 
+    def duplicate(self, fd: int) -> int:
+        """Return a second descriptor of an open file."""
+        return os.dup(fd)
+
+    def free_bytes(self, folder: Path) -> int:
+        """Return how much may still be written below a folder that exists."""
+        return shutil.disk_usage(folder).free
+
     def fsync(self, fd: int) -> None:
         """Wait until what was written would survive a loss of power."""
         os.fsync(fd)
@@ -86,8 +97,12 @@ class Disk:
         self._patiently(lambda: tmp.replace(final))
         self._sync_folder(final.parent)
 
-    def write_whole(self, path: Path, data: bytes) -> None:
-        """Put a whole file in the place of the old one, by a temporary file beside it."""
+    def write_whole(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        """Put a whole file in the place of the old one, by a temporary file beside it.
+
+        Args:
+            durable: it survives a loss of power; without, a reader still sees the old or the new file, whole.
+        """
         tmp = layout.temporary(path, os.getpid())
         with contextlib.suppress(FileNotFoundError):
             self.remove(tmp)
@@ -95,10 +110,14 @@ class Disk:
             fd = self.open_append(tmp)
             try:
                 self.append_all(fd, data)
-                self.fsync(fd)
+                if durable:
+                    self.fsync(fd)
             finally:
                 self.close(fd)
-            self.replace(tmp, path)
+            if durable:
+                self.replace(tmp, path)
+            else:
+                self._patiently(lambda: tmp.replace(path))
         except OSError:
             with contextlib.suppress(OSError):
                 self.remove(tmp)

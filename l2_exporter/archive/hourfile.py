@@ -21,8 +21,7 @@ class HourFile:
     Attributes:
         floor: the last line the file holds.
         takes_lines: False: the hour is sealed, compressed or deleted, and never opened for writing again.
-        unsynced: whether something was written that a loss of power could still take.
-        torn_bytes: what was cut from its end when it was opened.
+        unsynced_since_ns: elapsed time of the first line that a loss of power could still take; None: there is none.
     """
 
     __slots__ = (
@@ -34,8 +33,7 @@ class HourFile:
         "_torn_path",
         "floor",
         "takes_lines",
-        "torn_bytes",
-        "unsynced",
+        "unsynced_since_ns",
     )
 
     def __init__(self, disk: Disk, vault: Vault, spec: BookSpec, hour: int) -> None:
@@ -44,8 +42,7 @@ class HourFile:
         self._fd: int | None = None
         self._size = 0
         self.floor: Floor | None = None
-        self.torn_bytes = 0
-        self.unsynced = False
+        self.unsynced_since_ns: int | None = None
         self.takes_lines = takes_lines(vault, spec, hour)
         self._torn_path = vault.torn_file(spec.venue, spec.dataset, spec.inst, hour)
         self._sound = False
@@ -56,7 +53,7 @@ class HourFile:
         """Tell whether a line may follow what the file holds."""
         return self.floor is None or (event_ns, gap) > (self.floor.event_ns, self.floor.gap)
 
-    def append(self, line: bytes, event_ns: int, gap: bool) -> None:
+    def append(self, line: bytes, event_ns: int, gap: bool, elapsed_ns: int | None = None) -> None:
         """Append one line with one write; after a failure the file is what it was before.
 
         Raises:
@@ -75,7 +72,8 @@ class HourFile:
             raise
         self._size += len(line)
         self.floor = Floor(event_ns, gap)
-        self.unsynced = True
+        if self.unsynced_since_ns is None:
+            self.unsynced_since_ns = elapsed_ns or 0
 
     def sync(self) -> None:
         """Make what was written survive a loss of power.
@@ -83,19 +81,34 @@ class HourFile:
         Raises:
             OSError: the disk could not promise it.
         """
-        if self._fd is not None and self.unsynced:
-            self._disk.fsync(self._fd)
-            self.unsynced = False
+        if self.unsynced_since_ns is None:
+            return
+        if self._fd is None:
+            self._fd = self._disk.open_append(self._path)
+        self._disk.fsync(self._fd)
+        self.unsynced_since_ns = None
+
+    def duplicate(self) -> int:
+        """Return another descriptor of the file, for a sync elsewhere that may outlive this handle."""
+        return self._disk.open_append(self._path) if self._fd is None else self._disk.duplicate(self._fd)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a descriptor."""
+        return self._fd is not None
+
+    def release(self) -> None:
+        """Give the descriptor back for a while; what is unsynced stays so."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._disk.close(fd)
 
     def close(self) -> None:
         """Sync and close."""
-        if self._fd is None:
-            return
         try:
             self.sync()
         finally:
-            fd, self._fd = self._fd, None
-            self._disk.close(fd)
+            self.release()
 
     def _take_back(self) -> None:
         """Cut what a failed write may have left; if even that fails, the next line begins with a repair."""
@@ -113,7 +126,6 @@ class HourFile:
             repair = repair_tail(self._disk, self._path, self._torn_path)
             self.floor = floor_of_line(repair.last_line)
             self._size = repair.size
-            self.torn_bytes += repair.cut
         self._sound = True
 
 
@@ -142,7 +154,7 @@ def received_of_line(line: bytes) -> int | None:
 
 
 class HourFiles:
-    """The hour files of a venue that are in use, a bounded number of them; of each book the two newest hours at most.
+    """The hour files of a venue that are in use, of each book the two newest hours; a bounded number holds descriptors.
 
     A handle of an older hour would not notice that the hour has been compressed meanwhile.
     """
@@ -151,6 +163,7 @@ class HourFiles:
         self._disk = disk
         self._vault = vault
         self._files: OrderedDict[tuple[str, str, int], HourFile] = OrderedDict()
+        self._open: dict[HourFile, None] = {}
 
     def get(self, spec: BookSpec, hour: int) -> HourFile:
         """Return the file of a book's hour, repaired and ready; it comes to exist with its first line.
@@ -165,20 +178,35 @@ class HourFiles:
             self._files[key] = file
             self._close_older(spec, hour)
         self._files.move_to_end(key)
-        if len(self._files) > OPEN_FILES:
-            self._files.popitem(last=False)[1].close()
         return file
+
+    def opened(self, file: HourFile) -> None:
+        """Keep the number of descriptors bounded after a file has been written."""
+        self._open.pop(file, None)
+        self._open[file] = None
+        if len(self._open) > OPEN_FILES:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.release()
 
     def sync(self) -> None:
         """Sync every file that needs it."""
         for file in self._files.values():
             file.sync()
 
+    def unsynced(self) -> list[HourFile]:
+        """List the files that a loss of power could still take something from, oldest first."""
+        dirty = [file for file in self._files.values() if file.unsynced_since_ns is not None]
+        return sorted(dirty, key=lambda file: file.unsynced_since_ns or 0)
+
     def close(self) -> None:
         """Close every file."""
+        self._open.clear()
         while self._files:
             self._files.popitem(last=False)[1].close()
 
     def _close_older(self, spec: BookSpec, hour: int) -> None:
         for key in [key for key in self._files if key[:2] == (spec.dataset, spec.inst) and key[2] < hour - 1]:
-            self._files.pop(key).close()
+            file = self._files.pop(key)
+            self._open.pop(file, None)
+            file.close()

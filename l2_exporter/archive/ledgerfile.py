@@ -23,6 +23,7 @@ class LedgerFile:
         self._day: str | None = None
         self._fd: int | None = None
         self._size = 0
+        self._unsynced = False
 
     @property
     def waiting(self) -> int:
@@ -59,6 +60,13 @@ class LedgerFile:
         if self._fd is not None:
             self._disk.fsync(self._fd)
 
+    def duplicate(self) -> int | None:
+        """Return another descriptor of the open file, for a sync elsewhere; None if nothing needs it."""
+        if self._fd is None or not self._unsynced:
+            return None
+        self._unsynced = False
+        return self._disk.duplicate(self._fd)
+
     def close(self) -> None:
         """Sync and close."""
         try:
@@ -79,6 +87,7 @@ class LedgerFile:
             self._take_back()
             raise
         self._size += len(line)
+        self._unsynced = True
 
     def _open(self, day: str) -> None:
         self._shut()

@@ -1,8 +1,18 @@
 """What earlier runs left: answers the core's questions about last lines and open gaps from the files."""
 
+import contextlib
+
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.hourfile import HourFiles, floor_of_line, received_of_line, takes_lines
-from l2_exporter.archive.layout import HourPath, LayoutError, Vault, encode_inst, parse_hour_path, refuse_clashes
+from l2_exporter.archive.layout import (
+    HourPath,
+    LayoutError,
+    Vault,
+    decode_inst,
+    encode_inst,
+    parse_hour_path,
+    refuse_clashes,
+)
 from l2_exporter.archive.ledger import open_gaps
 from l2_exporter.archive.read import last_line
 from l2_exporter.archive.repair import repair_tail
@@ -34,7 +44,9 @@ class Past:
             encode_inst(spec.inst)
         except LayoutError as error:
             raise VenueError(str(error)) from error
-        admitted = self._admitted.setdefault(spec.dataset, [])
+        admitted = self._admitted.get(spec.dataset)
+        if admitted is None:
+            admitted = self._admitted[spec.dataset] = self._stored_insts(spec)
         try:
             refuse_clashes([*admitted, spec.inst])
         except LayoutError as error:
@@ -63,6 +75,14 @@ class Past:
         if self._open_gaps is None:
             self._open_gaps = open_gaps(self._vault, self._venue)
         return self._open_gaps.get((spec.dataset, spec.inst), [])
+
+    def _stored_insts(self, spec: BookSpec) -> list[str]:
+        """List the instruments that a dataset holds already."""
+        insts = []
+        for folder in self._vault.inst_folder(spec.venue, spec.dataset, spec.inst).parent.glob("*"):
+            with contextlib.suppress(LayoutError):
+                insts.append(decode_inst(folder.name))
+        return insts
 
     def _hours_newest_first(self, spec: BookSpec) -> list[HourPath]:
         folder = self._vault.inst_folder(spec.venue, spec.dataset, spec.inst)

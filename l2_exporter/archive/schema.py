@@ -175,6 +175,7 @@ LEDGER_REASONS = (
     Reason("closed", "the connection ended", ("disconnected",)),
     Reason("reopened", "it was opened again before its end was seen", ("disconnected",)),
     Reason("stop", "the run was stopped", ("stopped",)),
+    Reason("schema_break", "book frames are not what the channel promises", ("stopped",)),
     Reason("end_of_tape", "the tape ended", ("stopped",)),
     Reason("next_run", "the next run on the tape began", ("stopped",)),
     Reason("budget_spent", "every attempt to bring the book back failed", ("suspect",)),

@@ -1,5 +1,6 @@
 """The one writer of a venue's data files: hour files, ledger, rejected frames."""
 
+import contextlib
 import errno
 from base64 import b64encode
 from collections import Counter
@@ -8,12 +9,13 @@ from dataclasses import dataclass
 import orjson
 
 from l2_exporter.archive.disk import Disk
-from l2_exporter.archive.hourfile import HourFiles
+from l2_exporter.archive.hourfile import HourFile, HourFiles
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.ledger import encode_entry
 from l2_exporter.archive.ledgerfile import LedgerFile
 from l2_exporter.archive.line import encode_line
 from l2_exporter.archive.past import Past
+from l2_exporter.archive.reserve import Reserve
 from l2_exporter.core.errors import ArchiveError, clip
 from l2_exporter.core.records import BookSpec, LedgerRecord, SnapshotRecord
 from l2_exporter.core.timetext import NS_PER_S, hour_of, utc_text
@@ -37,12 +39,43 @@ class Suspension:
     lines: int = 0
 
 
+class SyncJob:
+    """Descriptors to sync, away from the event loop, and the files they belong to."""
+
+    def __init__(self, disk: Disk, files: list[HourFile], ledger_fd: int | None) -> None:
+        self._disk = disk
+        self.marks = [(file, file.unsynced_since_ns) for file in files]
+        self._fds = [file.duplicate() for file in files]
+        if ledger_fd is not None:
+            self._fds.append(ledger_fd)
+        for file in files:
+            file.unsynced_since_ns = None
+
+    def run(self) -> None:
+        """Sync and close every descriptor.
+
+        Raises:
+            OSError: the disk could not promise one of them; the others were tried.
+        """
+        failed: OSError | None = None
+        for fd in self._fds:
+            try:
+                self._disk.fsync(fd)
+            except OSError as error:
+                failed = error
+            finally:
+                self._disk.close(fd)
+        if failed is not None:
+            raise failed
+
+
 class Archive:
     """Writes one venue's records into a vault.
 
     Attributes:
         past: what the vault holds from earlier runs.
-        lines: written in this run, by book; not_ascending, late: lines that were not written, and why.
+        lines: written in this run, by book; last_lines: book time of the newest; bytes_written: of all of them.
+        not_ascending, late: lines that were not written, and why.
     """
 
     def __init__(self, vault: Vault, venue: str, *, disk: Disk | None = None, patient: bool = True) -> None:
@@ -53,12 +86,15 @@ class Archive:
         """
         disk = disk or Disk()
         self.lines: Counter[BookSpec] = Counter()
+        self.last_lines: dict[BookSpec, int] = {}
+        self.bytes_written = 0
         self.not_ascending: Counter[BookSpec] = Counter()
         self.late: Counter[tuple[BookSpec, int]] = Counter()
         self._disk = disk
         self._vault = vault
         self._venue = venue
         self._patient = patient
+        self._reserve = Reserve(disk, vault.meta_folder(venue) / ".reserve") if patient else None
         self._files = HourFiles(disk, vault)
         self._ledger = LedgerFile(disk, vault, venue)
         self._suspended: dict[BookSpec, Suspension] = {}
@@ -66,6 +102,24 @@ class Archive:
         self._hopeless_since_ns: int | None = None
         self._rejected = 0
         self.past = Past(disk, vault, venue, self._files)
+
+    @property
+    def suspended(self) -> int:
+        """How many books the disk takes no lines of at the moment."""
+        return len(self._suspended)
+
+    def begin(self) -> None:
+        """Prove that the vault can be written, and set room aside for saying so when it no longer can.
+
+        Raises:
+            ArchiveError: it cannot.
+        """
+        try:
+            self._disk.make_folders(self._vault.meta_folder(self._venue))
+            if self._reserve is not None:
+                self._reserve.take()
+        except OSError as error:
+            raise ArchiveError(f"the vault cannot be written: {error}") from error
 
     def write(self, record: SnapshotRecord, elapsed_ns: int | None) -> None:
         """Append a line to its hour file, unless it would not ascend there or the hour takes no more lines.
@@ -82,8 +136,12 @@ class Archive:
             elif not file.ascends(record.event_ns, record.gap):
                 self.not_ascending[record.spec] += 1
             else:
-                file.append(encode_line(record), record.event_ns, record.gap)
+                line = encode_line(record)
+                file.append(line, record.event_ns, record.gap, elapsed_ns)
+                self._files.opened(file)
                 self.lines[record.spec] += 1
+                self.last_lines[record.spec] = record.event_ns
+                self.bytes_written += len(line)
                 self._written(record)
         except OSError as error:
             self._refused(record, error, elapsed_ns)
@@ -121,6 +179,27 @@ class Archive:
         self._files.sync()
         self._ledger.sync()
 
+    def sync_job(self, elapsed_ns: int, after_ns: int) -> SyncJob | None:
+        """Collect what has been unsynced for `after_ns`, and the ledger; None if there is nothing."""
+        due = [file for file in self._files.unsynced() if elapsed_ns - (file.unsynced_since_ns or 0) >= after_ns]
+        ledger_fd = self._ledger.duplicate()
+        return SyncJob(self._disk, due, ledger_fd) if due or ledger_fd is not None else None
+
+    def synced(self, job: SyncJob, *, ok: bool) -> None:
+        """Take note of a finished job; after a failure its files are as unsynced as before."""
+        for file, since_ns in job.marks:
+            if not ok:
+                file.unsynced_since_ns = since_ns
+
+    def sync_lag_ns(self, elapsed_ns: int) -> int:
+        """Tell the age of the oldest line that a loss of power could still take."""
+        unsynced = self._files.unsynced()
+        return elapsed_ns - (unsynced[0].unsynced_since_ns or 0) if unsynced else 0
+
+    def free_bytes(self) -> int:
+        """Tell how much room the vault's disk has."""
+        return self._disk.free_bytes(self._vault.root)
+
     def close(self, closing_ns: int) -> None:
         """Sync and close all files. What is still undated is dated with this moment.
 
@@ -150,6 +229,9 @@ class Archive:
         lost = self._suspended.pop(record.spec, None)
         if lost is None:
             return
+        if self._reserve is not None and not self._suspended:
+            with contextlib.suppress(OSError):  # the disk may be nearly full still; the next recovery tries again
+                self._reserve.take()
         resumed = LedgerRecord(
             record.recv_ns,
             "write_resumed",
@@ -165,6 +247,8 @@ class Archive:
     def _refused(self, record: SnapshotRecord, error: OSError, elapsed_ns: int | None) -> None:
         """Declare a line that could not be written. The book stays live; its next line tries again."""
         self._raise_if_impatient(error)
+        if self._reserve is not None and error.errno == errno.ENOSPC:
+            self._reserve.free()
         if error.errno in HOPELESS and elapsed_ns is not None:
             if self._hopeless_since_ns is None:
                 self._hopeless_since_ns = elapsed_ns

@@ -9,7 +9,7 @@ import click
 
 from l2_exporter import __version__
 from l2_exporter.archive.layout import LayoutError
-from l2_exporter.cli import replay, schema, show, venues, verify
+from l2_exporter.cli import config, demo, instruments, record, replay, schema, show, simulate, status, venues, verify
 from l2_exporter.core.errors import ArchiveError, ConfigError, L2Error, SchemaError, VaultBusyError
 
 EXIT_DEFECTS = 1
@@ -30,6 +30,8 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
 
 EXAMPLE = """\b
 Examples:
+  l2-exporter demo
+  l2-exporter record
   l2-exporter replay tape.jsonl.gz --vault /tmp/rebuilt
   l2-exporter verify /tmp/rebuilt
   l2-exporter show BTC-USDT-SWAP --vault /tmp/rebuilt
@@ -63,7 +65,7 @@ def cli() -> None:
     """
 
 
-for module in (replay, verify, show, schema, venues):
+for module in (record, demo, status, replay, verify, show, schema, venues, instruments, simulate, config):
     cli.add_command(module.command)
 
 

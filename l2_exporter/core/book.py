@@ -8,7 +8,7 @@ every message, are a slice. Bids have negated keys so that both sides ascend fro
 from bisect import bisect_left
 from decimal import Decimal
 
-from l2_exporter.core.decimaltext import Key, fits_float, is_zero
+from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, fits_float, is_zero
 from l2_exporter.core.events import Row
 
 
@@ -25,12 +25,11 @@ class Side:
 
     def apply(self, rows: list[Row]) -> None:
         """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing."""
-        if not self._exact and any(len(row[0]) > 16 and not fits_float(row[0]) for row in rows):
+        if not self._exact and any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows):
             self._use_exact_keys()
-        number: type[float] | type[Decimal] = Decimal if self._exact else float
-        sign, keys, held = self._sign, self._keys, self.rows
+        sign, keys, held, exact = self._sign, self._keys, self.rows, self._exact
         for row in rows:
-            key = sign * number(row[0])
+            key = self._exact_key(row) if exact else sign * float(row[0])
             size = row[1]
             gone = size == "0" or (size[0] == "0" and is_zero(size))
             place = bisect_left(keys, key)
@@ -50,10 +49,6 @@ class Side:
         self.rows = []
         self.apply(rows)
 
-    def best_key(self) -> Key | None:
-        """Return what the best price is worth, None on an empty side."""
-        return self._sign * self._keys[0] if self._keys else None
-
     def copy(self) -> "Side":
         """Return a side that later changes of this one do not touch (rows are shared, they never change)."""
         other = Side(self._sign)
@@ -65,7 +60,12 @@ class Side:
     def _use_exact_keys(self) -> None:
         """Go over to Decimal keys: a price with more than 15 significant digits has come."""
         self._exact = True
-        self._keys = [self._sign * Decimal(row[0]) for row in self.rows]
+        self._keys = [self._exact_key(row) for row in self.rows]
+
+    def _exact_key(self, row: Row) -> Decimal:
+        """Key a level by its whole number; arithmetic would round it to the context's 28 digits."""
+        number = Decimal(row[0])
+        return number.copy_negate() if self._sign < 0 else number
 
 
 class Book:
@@ -106,9 +106,12 @@ class Book:
 
     def is_crossed(self) -> bool:
         """Tell whether the best bid is at or above the best ask."""
-        bid, ask = self.bids.best_key(), self.asks.best_key()
-        return bid is not None and ask is not None and _decimal(self.bids.rows[0]) >= _decimal(self.asks.rows[0])
+        bids, asks = self.bids.rows, self.asks.rows
+        return bool(bids) and bool(asks) and Decimal(bids[0][0]) >= Decimal(asks[0][0])
 
 
-def _decimal(row: Row) -> Decimal:
-    return Decimal(row[0])
+def best_first(bids: list[Row], asks: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Sort levels that came in any order."""
+    book = Book()
+    book.replace(bids, asks)
+    return book.bids.rows, book.asks.rows

@@ -33,6 +33,13 @@ class CloseLink:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenSuccessor:
+    """Open a connection that takes over the books of this one, which the venue is going to close."""
+
+    conn: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeepFrame:
     """Keep this frame, which was rejected, for whoever has to find out why."""
 
@@ -51,4 +58,4 @@ class StopVenue:
     line: str
 
 
-Command = SendFrame | FetchBook | CloseLink | KeepFrame | StopVenue
+Command = SendFrame | FetchBook | CloseLink | OpenSuccessor | KeepFrame | StopVenue

@@ -14,6 +14,7 @@ MAX_EXPONENT = 30
 FLOAT_DIGITS = 15
 
 Key = float | Decimal
+"""What a side is sorted by: equal if and only if the numbers are."""
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _PLAIN_LIST = re.compile(r"(?:[0-9]{1,30}+(?:\.[0-9]{1,30}+)?+,)*+")
@@ -45,14 +46,9 @@ def is_zero(text: str) -> bool:
     return text[0] in "0." and not text.lower().partition("e")[0].strip("0.")
 
 
-def key_of(text: str) -> Key:
-    """Return the sort key of one number: equal keys if and only if equal numbers, whatever their text."""
-    return float(text) if fits_float(text) else Decimal(text)
-
-
 def fits_float(text: str) -> bool:
     """Tell whether a number has at most 15 significant digits, so that its float is exact as a key."""
-    if len(text) <= FLOAT_DIGITS + 1:
+    if len(text) <= FLOAT_DIGITS:
         return True
     return len(text.lower().partition("e")[0].replace(".", "").strip("0")) <= FLOAT_DIGITS
 

@@ -14,12 +14,13 @@ class Declarations:
 
     Attributes:
         conn: the connection that owns the book.
-        open_gaps: losses that are not over.
+        open_gaps: losses that are not over; losses: declared in this run.
     """
 
     def __init__(self, spec: BookSpec, shared: Surroundings) -> None:
         self.conn: str | None = None
         self.open_gaps: list[OpenGap] = []
+        self.losses = 0
         self._spec = spec
         self._shared = shared
         self._odd_time = False
@@ -38,6 +39,7 @@ class Declarations:
         """Open a gap: nothing is known since this book time."""
         gap = OpenGap(self._shared.new_id(), reason, since_event_ns, since_recv_ns)
         self.open_gaps.append(gap)
+        self.losses += 1
         self._say(
             LedgerRecord(
                 stamp.recv_ns,

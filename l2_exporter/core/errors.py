@@ -22,10 +22,14 @@ class SchemaError(VenueError):
         channel: the channel the frame belongs to.
         inst: the instrument it names, None where it names none.
         missing: the fields that were missing or wrong, in reading order.
+        books: how many books the frame held.
     """
 
-    def __init__(self, message: str, *, channel: str, inst: str | None, missing: tuple[str, ...]) -> None:
+    def __init__(
+        self, message: str, *, channel: str, inst: str | None, missing: tuple[str, ...], books: int = 1
+    ) -> None:
         super().__init__(message)
+        self.books = books
         self.channel = channel
         self.inst = inst
         self.missing = missing

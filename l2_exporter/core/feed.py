@@ -1,60 +1,32 @@
 """One venue's state machine: frames, answers, times and closed links go in; records and commands come out.
 
-It tells books apart, decides what a frame that cannot be read means, and runs deadlines. What a message means to a book
+It knows connections, decides what a frame that cannot be read means, and runs deadlines. What a message means to a book
 is the keeper's work. No socket, clock, thread, log or file: a replay drives it exactly as a live link does.
 """
 
-import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeGuard
 
+from l2_exporter.core.books import Answer, BookKey, Books, Settings
 from l2_exporter.core.checking import ChecksumPolicy
-from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, SendFrame, StopVenue
+from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, OpenSuccessor, SendFrame, StopVenue
 from l2_exporter.core.errors import SchemaError, VenueError, clip
 from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Refused, Subscribed, Unsubscribed
 from l2_exporter.core.history import History
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
-from l2_exporter.core.records import BookSpec, LedgerRecord
-from l2_exporter.core.recovery import Recovery
-from l2_exporter.core.sampling import Sampler
+from l2_exporter.core.records import LedgerRecord
 from l2_exporter.core.surroundings import Output, Surroundings
 from l2_exporter.core.timers import Timers
-from l2_exporter.core.timetext import NS_PER_S
-from l2_exporter.core.venue import Venue, dataset_of
+from l2_exporter.core.venue import Venue
 from l2_exporter.core.venueclock import VenueClock
 
 NOT_JSON_LIMIT = 3
 ODD_LIMIT = 3
-EARLY_LIMIT = 1_000
-"""Answers held for instruments that have had no frame yet."""
-
-BookKey = tuple[str, str]
-"""(channel, instrument), both in the venue's own words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How books are recorded.
-
-    Attributes:
-        books: those to record from the start on, whether or not frames come.
-        only: those that may be recorded; None: all that have frames.
-        run: distinguishes the ids of this run's gaps from all others'.
-        checksum_resync: mismatches in a row that are a loss where a sequence proves continuity too; 0: never.
-    """
-
-    cadence_ns: int = 2 * NS_PER_S
-    depth: int = 400
-    grace_ns: int = NS_PER_S
-    books: Collection[BookKey] = ()
-    only: Collection[BookKey] | None = None
-    checksum_resync: int = 3
-    jitter_seed: int = 0
-    run: str = "run"
+LINK_REASONS = ("disconnect", "stale", "overflow", "oversize", "clock")
+"""What the end of a connection may be to its books."""
 
 
 @dataclass(slots=True)
@@ -62,12 +34,14 @@ class Link:
     """What is known of one connection.
 
     Attributes:
+        replaces: the connection whose books it is to take over before that one is closed.
         control: frames without a book.
         ignored: messages of books that are not recorded.
         rejected: frames that name no book and could not be read.
     """
 
     url: str | None = None
+    replaces: str | None = None
     control: int = 0
     ignored: int = 0
     rejected: int = 0
@@ -75,33 +49,22 @@ class Link:
     unknown_said: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A REST answer with a book."""
-
-    status: int
-    body: str
-    stamp: Stamp
-
-
 class Feed:
     """All books of one venue in one run.
 
     Attributes:
-        keepers: by (channel, instrument), in order of first appearance.
+        books: the keepers.
         links: the open connections by name; closed: the counts of those that are gone.
         broken: the schema break that stopped the venue, None while it runs.
     """
 
     def __init__(self, venue: Venue, settings: Settings, history: History) -> None:
-        self.keepers: dict[BookKey, Keeper] = {}
         self.links: dict[str, Link] = {}
         self.closed = Link()
         self.broken: SchemaError | None = None
         self._venue = venue
         self._settings = settings
         self._gap_count = 0
-        self._early: dict[str, Answer] = {}
         self._good_channels: set[str] = set()
         self._odd_in_row: Counter[str] = Counter()
         self._shared = Surroundings(
@@ -112,27 +75,47 @@ class Feed:
             new_id=self._new_id,
             ask=self._ask,
         )
+        self.books = Books(venue, settings, self._shared)
+
+    @property
+    def keepers(self) -> dict[BookKey, Keeper]:
+        """The keepers by (channel, instrument), in order of first appearance."""
+        return self.books.keepers
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
 
     def started(self, stamp: Stamp) -> list[Output]:
-        """Begin a run: the books that were asked for are declared."""
-        for channel, inst in self._settings.books:
-            self._keeper(channel, inst, stamp)
+        """Begin a run: the books that connections will subscribe are declared."""
+        for conn, books in self._settings.connections.items():
+            for channel, inst in books:
+                keeper = self.books.keeper(channel, inst, stamp)
+                if keeper is not None:
+                    keeper.assigned = conn
         return self._taken()
 
-    def link_opened(self, conn: str, url: str | None, origin: str, stamp: Stamp) -> list[Output]:
-        """Note a new connection. Origin: live, override or replay."""
-        self._run_deadlines(stamp)
+    def link_opened(
+        self, conn: str, url: str | None, origin: str, stamp: Stamp, replaces: str | None = None
+    ) -> list[Output]:
+        """Note a new connection and subscribe its books.
+
+        Args:
+            origin: live, override or replay.
+            replaces: the connection whose books it takes over without a loss, if their sequences prove an overlap.
+        """
+        self._shared.run_deadlines(stamp)
         if conn in self.links:
             self._close_link(conn, "reopened", "opened again", stamp)
-        self.links[conn] = Link(url)
+        self.links[conn] = Link(url, replaces)
         self._note("connected", conn, stamp, detail={"origin": origin, "url": url})
+        if replaces is not None and replaces in self.links:
+            self._subscribe_heirs(conn, replaces, stamp)
+        else:
+            self._subscribe(conn, replaces, stamp)
         return self._taken()
 
     def frame_received(self, conn: str, frame: str | bytes, stamp: Stamp) -> list[Output]:
         """Take one frame."""
-        self._run_deadlines(stamp)
+        self._shared.run_deadlines(stamp)
         if self.broken is not None:
             return self._taken()
         link = self.links.setdefault(conn, Link())
@@ -150,37 +133,81 @@ class Feed:
 
     def book_replied(self, url: str, status: int, body: str, stamp: Stamp) -> list[Output]:
         """Take the answer to a REST request; one that is no book of ours is left alone."""
-        self._run_deadlines(stamp)
-        inst = self._venue.book_of_path(url)
-        if inst is None:
-            return self._taken()
-        answer = Answer(status, body, stamp)
-        keepers = [keeper for (_, name), keeper in self.keepers.items() if name == inst]
-        if not keepers and len(self._early) < EARLY_LIMIT:
-            self._early.setdefault(inst, answer)
-        for keeper in keepers:
-            self._offer(keeper, answer)
+        self._shared.run_deadlines(stamp)
+        asked = self._venue.book_asked(url)
+        if asked is not None:
+            self.books.replied(asked.inst, asked.levels, Answer(status, body, stamp))
         return self._taken()
-
-    def _offer(self, keeper: Keeper, answer: Answer) -> None:
-        """Offer a REST answer to a book; whole-book channels need none."""
-        spec = keeper.spec
-        if self._venue.channels[spec.channel].whole:
-            return
-        try:
-            if answer.status != 200:
-                raise VenueError(f"HTTP status {answer.status}")
-            book = self._venue.decode_book(spec.channel, spec.inst, answer.body)
-        except VenueError as error:
-            keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": clip(str(error))})
-        else:
-            keeper.replied(book, answer.stamp)
 
     def link_closed(self, conn: str, why: str, stamp: Stamp) -> list[Output]:
-        """Note that a connection is gone: its books are lost, and another may bring them."""
-        self._run_deadlines(stamp)
+        """Note that a connection is gone: its books are lost, and another may bring them.
+
+        Args:
+            why: for the ledger; if it begins with one of LINK_REASONS and a colon, that is the reason of the losses.
+        """
+        self._shared.run_deadlines(stamp)
         self._close_link(conn, "closed", why, stamp)
         return self._taken()
+
+    def books_silent(self, books: Sequence[BookKey], stamp: Stamp) -> list[Output]:
+        """Take note that books got nothing for longer than their channel allows, although the link was read empty."""
+        self._shared.run_deadlines(stamp)
+        for key in books:
+            keeper = self.keepers.get(key)
+            if keeper is not None:
+                keeper.says.note("stale", stamp)
+                keeper.lose("stale", stamp)
+        return self._taken()
+
+    def noted(self, kind: str, detail: dict[str, object], stamp: Stamp) -> list[Output]:
+        """Write down what the shell has noticed of clocks and sleeps."""
+        self._shared.run_deadlines(stamp)
+        self._note(kind, None, stamp, detail=detail)
+        return self._taken()
+
+    def ticked(self, stamp: Stamp) -> list[Output]:
+        """Let deadlines run that fall due while nothing else arrives."""
+        self._shared.run_deadlines(stamp)
+        return self._taken()
+
+    def stopped(self, stamp: Stamp) -> list[Output]:
+        """End the run cleanly: open buckets are closed, in order of the books' first appearance."""
+        self._shared.run_deadlines(stamp)
+        for keeper in self.keepers.values():
+            keeper.stopped()
+        return self._taken()
+
+    # ---- what the shell asks ----------------------------------------------------------------------------------------
+
+    def next_deadline_ns(self) -> int | None:
+        """Tell when the next deadline is due, in elapsed time."""
+        return self._shared.timers.next_due_ns()
+
+    def silent_books(self, elapsed_ns: int) -> list[BookKey]:
+        """List the live books that got nothing for longer than their channel allows."""
+        return [key for key, keeper in self.keepers.items() if keeper.is_silent(elapsed_ns)]
+
+    # ---- connections ------------------------------------------------------------------------------------------------
+
+    def _subscribe(self, conn: str, replaces: str | None, stamp: Stamp) -> None:
+        """Subscribe the books assigned to a connection, and those left behind by the one it was to replace."""
+        theirs = {conn, replaces} - {None}
+        books = [key for key, keeper in self.keepers.items() if keeper.assigned in theirs]
+        for key in books:
+            self.keepers[key].subscribed(conn, stamp)
+        self._send_subscriptions(conn, books)
+
+    def _subscribe_heirs(self, conn: str, replaces: str, stamp: Stamp) -> None:
+        books = [key for key, keeper in self.keepers.items() if keeper.says.conn == replaces]
+        for key in books:
+            self.keepers[key].handover_begun(conn)
+        self._send_subscriptions(conn, books)
+        self._note("planned_reconnect", conn, stamp, reason="begun", detail={"replaces": replaces})
+
+    def _send_subscriptions(self, conn: str, books: Sequence[BookKey]) -> None:
+        size = self._venue.link.books_per_request
+        for start in range(0, len(books), size):
+            self._shared.out.append(SendFrame(conn, self._venue.subscribe(books[start : start + size])))
 
     def _close_link(self, conn: str, reason: str, why: str, stamp: Stamp) -> None:
         link = self.links.pop(conn, Link())
@@ -188,26 +215,21 @@ class Feed:
         self.closed.ignored += link.ignored
         self.closed.rejected += link.rejected
         self._note("disconnected", conn, stamp, reason=reason, detail={"why": clip(why)})
+        loss = next((word for word in LINK_REASONS if why.startswith(word + ":")), "disconnect")
         for keeper in self.keepers.values():
-            if keeper.says.conn == conn:
-                keeper.lose("disconnect", stamp, detail={"why": clip(why)}, recover=False)
-                keeper.says.conn = None
+            keeper.link_closed(conn, loss, {"why": clip(why)}, stamp)
 
-    def ticked(self, stamp: Stamp) -> list[Output]:
-        """Let deadlines run that fall due while nothing else arrives."""
-        self._run_deadlines(stamp)
-        return self._taken()
-
-    def stopped(self, stamp: Stamp) -> list[Output]:
-        """End the run cleanly: open buckets are closed, in order of the books' first appearance."""
-        self._run_deadlines(stamp)
-        for keeper in self.keepers.values():
-            keeper.stopped()
-        return self._taken()
-
-    def next_deadline_ns(self) -> int | None:
-        """Tell when the next deadline is due, in elapsed time."""
-        return self._shared.timers.next_due_ns()
+    def _end_handover(self, keeper: Keeper, stamp: Stamp) -> None:
+        """Close the old connection once every book has been taken over."""
+        conn = keeper.says.conn
+        link = self.links.get(conn or "")
+        if keeper.heir is not None or link is None or link.replaces is None:
+            return
+        old = link.replaces
+        if not any(other.says.conn == old for other in self.keepers.values()):
+            link.replaces = None
+            self._note("planned_reconnect", conn, stamp, reason="done", detail={"replaces": old})
+            self._shared.out.append(CloseLink(old, "replaced"))
 
     # ---- frames -----------------------------------------------------------------------------------------------------
 
@@ -222,30 +244,42 @@ class Feed:
             self._note("canary", conn, stamp, reason="refused", detail={"code": event.code, "text": clip(event.text)})
         elif isinstance(event, ClosingSoon):
             self._note("maintenance", conn, stamp, reason="closing_soon", detail={"code": event.code})
+            self._shared.out.append(OpenSuccessor(conn))
+        elif isinstance(event, Unsubscribed):
+            detail: dict[str, object] = {"channel": event.channel, "instId": event.inst}
+            self._note("subscribed", conn, stamp, reason="ended", detail=detail)
         elif isinstance(event, Other) and not event.known and not link.unknown_said:
             link.unknown_said = True
             self._note("canary", conn, stamp, reason="unknown_frame", detail={"what": event.what})
-        elif isinstance(event, Unsubscribed):
-            self._note(
-                "subscribed", conn, stamp, reason="ended", detail={"channel": event.channel, "instId": event.inst}
-            )
 
     def _push(self, conn: str, link: Link, push: BookPush, stamp: Stamp) -> None:
-        try:
-            keeper = self._keeper(push.channel, push.inst, stamp)
-        except VenueError as error:
-            link.rejected += 1
-            self._shared.out.append(KeepFrame(push.inst, str(error)))
-            return
-        if self._is_ours(keeper, conn, link):
+        keeper = self._keeper(push.channel, push.inst, link, stamp)
+        if keeper is not None and keeper.heir is not None and keeper.heir.conn == conn:
+            keeper.heir_pushed(push, stamp)
+            self._end_handover(keeper, stamp)
+        elif self._is_ours(keeper, conn):
             self._good_channels.add(push.channel)
             self._odd_in_row[push.channel] = 0
             keeper.pushed(push, stamp)
+            if keeper.heir is not None:
+                keeper.hand_over(stamp)
+                self._end_handover(keeper, stamp)
 
-    def _is_ours(self, keeper: Keeper | None, conn: str, link: Link) -> TypeGuard[Keeper]:
-        """Tell whether this connection is the one a book is recorded from; the first to bring it is. Else count it."""
+    def _keeper(self, channel: str, inst: str, link: Link, stamp: Stamp) -> Keeper | None:
+        """Return the keeper of a book; count the message on the link if there can be none."""
+        try:
+            keeper = self.books.keeper(channel, inst, stamp)
+        except VenueError as error:
+            link.rejected += 1
+            self._shared.out.append(KeepFrame(inst, str(error)))
+            return None
         if keeper is None:
             link.ignored += 1
+        return keeper
+
+    def _is_ours(self, keeper: Keeper | None, conn: str) -> TypeGuard[Keeper]:
+        """Tell whether this connection is the one a book is recorded from; the first to bring it is. Else count it."""
+        if keeper is None:
             return False
         if keeper.says.conn is None:
             keeper.says.conn = conn
@@ -262,10 +296,10 @@ class Feed:
             link.rejected += 1
             self._lose_unprovable(conn, error, stamp)
         else:
-            keeper = self._keeper(error.channel, error.inst, stamp)
-            if not self._is_ours(keeper, conn, link):
+            keeper = self._keeper(error.channel, error.inst, link, stamp)
+            if not self._is_ours(keeper, conn):
                 return
-            keeper.frame_rejected(", ".join(error.missing), stamp)
+            keeper.frame_rejected(", ".join(error.missing), error.books, stamp)
         self._shared.out.append(KeepFrame(frame, str(error)))
         self._odd_in_row[error.channel] += 1
         if error.channel not in self._good_channels or self._odd_in_row[error.channel] >= ODD_LIMIT:
@@ -298,35 +332,7 @@ class Feed:
         line = f"BUILD_FAIL venue={self._venue.name} channel={error.channel} missing=[{missing}]"
         self._shared.out.append(StopVenue(line))
 
-    # ---- books ------------------------------------------------------------------------------------------------------
-
-    def _keeper(self, channel: str, inst: str, stamp: Stamp) -> Keeper | None:
-        """Return the keeper of a book, a new one at its first appearance, None for a book that is not recorded."""
-        keeper = self.keepers.get((channel, inst))
-        if keeper is not None:
-            return keeper
-        only = self._settings.only
-        if only is not None and (channel, inst) not in only:
-            return None
-        spec = self._spec(channel, inst)
-        self._shared.history.admit(spec)
-        floor_of = partial(self._shared.history.floor, spec)
-        sampler = Sampler(self._settings.cadence_ns, self._settings.grace_ns, floor_of)
-        recovery = Recovery(random.Random(f"{self._settings.jitter_seed}/{channel}/{inst}"))
-        keeper = self.keepers[channel, inst] = Keeper(spec, self._shared, sampler, recovery)
-        keeper.started(stamp)
-        early = self._early.pop(inst, None)
-        if early is not None:
-            self._offer(keeper, early)
-            self._run_deadlines(stamp)
-        return keeper
-
-    def _spec(self, name: str, inst: str) -> BookSpec:
-        channel = self._venue.channels[name]
-        market = self._venue.market_of(inst)
-        depth = self._settings.depth if channel.depth is None else min(self._settings.depth, channel.depth)
-        dataset = dataset_of(market, channel)
-        return BookSpec(self._venue.name, market, dataset, name, inst, depth, channel.time_decimals)
+    # ---- output -----------------------------------------------------------------------------------------------------
 
     def _ask(self, channel: str, inst: str, by_rest: bool) -> None:
         """Ask the venue for a fresh book."""
@@ -337,14 +343,6 @@ class Feed:
         elif conn is not None:
             self._shared.out.append(SendFrame(conn, self._venue.unsubscribe([book])))
             self._shared.out.append(SendFrame(conn, self._venue.subscribe([book])))
-
-    # ---- output -----------------------------------------------------------------------------------------------------
-
-    def _run_deadlines(self, stamp: Stamp) -> None:
-        if stamp.elapsed_ns is None:
-            return
-        for due_ns, action in self._shared.timers.due(stamp.elapsed_ns):
-            action(stamp.at(due_ns))
 
     def _note(
         self,

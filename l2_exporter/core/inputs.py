@@ -1,6 +1,6 @@
 """What every input of the core carries: when it arrived.
 
-The inputs themselves are method calls in the past tense (`Feed.frame_received`, `Feed.http_replied`, ...); each returns
+The inputs themselves are method calls in the past tense (`Feed.frame_received`, `Feed.book_replied`, ...); each returns
 the records and commands that follow from it. Time is an argument, never asked for.
 """
 

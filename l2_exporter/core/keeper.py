@@ -9,6 +9,7 @@ from collections.abc import Callable
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.events import BookPush, Push
+from l2_exporter.core.handover import Heir
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import BookSpec, SnapshotRecord
 from l2_exporter.core.recovery import CLEARED_AFTER_NS, Recovery
@@ -16,6 +17,7 @@ from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.sequence import Holdback, Verdict
 from l2_exporter.core.state import BookState, Counts, Standing
 from l2_exporter.core.surroundings import Surroundings
+from l2_exporter.core.timetext import NS_PER_S
 
 FRESH_CHAIN = -1
 """OKX: the prevSeqId of a snapshot that begins a chain."""
@@ -28,6 +30,7 @@ class Keeper:
         standing: only LIVE gives lines.
         counts: messages by what became of them.
         says: its declarations in the ledger; `says.conn` is the connection that owns the book.
+        assigned: the connection that subscribed it last; heir: one that is to take it over without a loss.
     """
 
     def __init__(self, spec: BookSpec, shared: Surroundings, sampler: Sampler, recovery: Recovery) -> None:
@@ -36,11 +39,15 @@ class Keeper:
         self.state = BookState()
         self.counts = Counts()
         self.says = Declarations(spec, shared)
+        self.assigned: str | None = None
+        self.heir: Heir | None = None
         self._shared = shared
         self._sampler = sampler
         self._recovery = recovery
         self._watch = ChecksumWatch(shared.checks)
         self._held = Holdback()
+        self._heard_ns: int | None = None
+        self._expects_first = True
         self._phase = 0
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
@@ -52,9 +59,19 @@ class Keeper:
         if last is not None:
             self.says.gap("restart", last.event_ns, last.recv_ns, stamp)
 
+    def subscribed(self, conn: str, stamp: Stamp) -> None:
+        """Note that a connection has been asked for this book; if nothing comes, ask again."""
+        self.assigned = self.says.conn = conn
+        self.standing = Standing.SUSPECT if self._recovery.suspect else Standing.SEEDING
+        self._expects_first = True
+        self._phase += 1
+        wait_ns = int(self._shared.checks.venue.link.first_data_s * NS_PER_S)
+        self._call_later(wait_ns, stamp, self._attempt)
+
     def pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Take one message of this book."""
         self.counts.received += 1
+        self._heard_ns = stamp.elapsed_ns
         if push.push is not Push.DELTA:
             self._book_pushed(push, stamp)
         elif self.standing is Standing.LIVE:
@@ -80,9 +97,10 @@ class Keeper:
             self._check_fresh(state, continuing[-1][0], stamp)
         self._go_live(state, stamp)
 
-    def frame_rejected(self, why: str, stamp: Stamp) -> None:
-        """Take note of an odd frame of this book: what it said is missing from now on."""
-        self.counts.received += 1
+    def frame_rejected(self, why: str, books: int, stamp: Stamp) -> None:
+        """Take note of an odd frame that held so many books of this instrument: what it said is missing from now on."""
+        self.counts.received += books
+        self.counts.rejected += books - 1
         self._reject(why, stamp)
 
     def lose(
@@ -109,6 +127,44 @@ class Keeper:
         if recover:
             self._attempt(stamp)
 
+    def link_closed(self, conn: str, reason: str, detail: dict[str, object], stamp: Stamp) -> None:
+        """Take note of the end of a connection: a loss if the book lived on it, unless its heir can go on at once."""
+        heir = self.heir
+        if heir is not None and heir.conn == conn:
+            self.heir = None
+        if self.says.conn != conn:
+            return
+        self.lose(reason, stamp, detail=detail, recover=False)
+        self._phase += 1
+        self._expects_first = True
+        self.says.conn = None
+        if heir is not None:
+            self._inherit(heir, stamp)
+
+    def handover_begun(self, conn: str) -> None:
+        """Note that another connection has been asked for this book, to take it over before this one ends."""
+        self.heir = Heir(conn)
+
+    def heir_pushed(self, push: BookPush, stamp: Stamp) -> None:
+        """Take a message of the connection that will take over."""
+        self.counts.received += 1
+        self.counts.ignored += 1
+        if self.heir is not None:
+            self.heir.pushed(push, stamp.recv_ns)
+            self.hand_over(stamp)
+
+    def hand_over(self, stamp: Stamp) -> None:
+        """Let the heir go on with this episode once both stand at the same number; if they disagree it is a loss."""
+        heir = self.heir
+        if heir is None or self.standing is not Standing.LIVE or not heir.meets(self.state):
+            return
+        if heir.agrees(self.state):
+            self.heir = None
+            self.assigned = self.says.conn = heir.conn
+        else:
+            self.lose("venue_reset", stamp, detail={"why": "two connections disagree"}, recover=False)
+            self._inherit(heir, stamp)
+
     def bucket_due(self, stamp: Stamp) -> None:
         """Close the open bucket if its deadline has come."""
         deadline_ns = self._sampler.deadline_ns
@@ -120,6 +176,13 @@ class Keeper:
         if self.standing is Standing.LIVE:
             self._close_bucket()
 
+    def is_silent(self, elapsed_ns: int) -> bool:
+        """Tell whether a live book got nothing for longer than its channel allows."""
+        limit_s = self._shared.checks.venue.channels[self.spec.channel].stale_after_s
+        if self.standing is not Standing.LIVE or limit_s is None or self._heard_ns is None:
+            return False
+        return elapsed_ns - self._heard_ns > limit_s * NS_PER_S
+
     # ---- messages ---------------------------------------------------------------------------------------------------
 
     def _book_pushed(self, push: BookPush, stamp: Stamp) -> None:
@@ -129,6 +192,8 @@ class Keeper:
         chain = self.state.chain
         if self.standing is not Standing.LIVE:
             self._seed(push, stamp)
+        elif push.push is Push.SNAPSHOT and push.seq is None and chain.seq is not None:
+            self._reject("its sequence numbers are missing", stamp)
         elif self._is_repetition(push):
             self.counts.duplicate += 1
         elif push.push is Push.WHOLE or (push.prev_seq not in (None, FRESH_CHAIN) and push.prev_seq == chain.seq):
@@ -143,6 +208,7 @@ class Keeper:
         if verdict is Verdict.CONTINUES and push.is_idle and push.event_ns is None:
             # A keep-alive without event time proves the chain and changes nothing.
             self.counts.applied += 1
+            self.says.event_time(push, believed=False, stamp=stamp)
         elif verdict is Verdict.CONTINUES:
             self._update(push, stamp)
         elif verdict is Verdict.DUPLICATE:
@@ -250,19 +316,30 @@ class Keeper:
         state.live_since_ns = state.book_ns
         self.state = state
         self.standing = Standing.LIVE
+        self._expects_first = False
         self._phase += 1
         self._held.clear()
         self.says.live(state, stamp)
         self._call_later(CLEARED_AFTER_NS, stamp, lambda _stamp: self._recovery.clear())
         self._sample(stamp)
 
+    def _inherit(self, heir: Heir, stamp: Stamp) -> None:
+        """Begin an episode with what another connection has kept of the book, if it has one."""
+        self.heir = None
+        self.assigned = self.says.conn = heir.conn
+        if heir.state is not None:
+            heir.state.after_gap = bool(self.says.open_gaps)
+            self._go_live(heir.state, stamp)
+
     def _hold(self, push: BookPush, stamp: Stamp) -> None:
         """Hold a delta back for a REST book to continue with."""
         self.counts.before_seed += 1
         self._held.add(push, stamp)
-        if self.standing is Standing.EMPTY and push.seq is not None:
+        if self._expects_first and push.seq is not None:
             # The first message of a subscription is no snapshot: this venue (or this day) sends none.
+            self._expects_first = False
             self._shared.pushes_snapshots = False
+            self._phase += 1
             self._attempt(stamp)
 
     def _attempt(self, stamp: Stamp) -> None:

@@ -6,9 +6,9 @@ Knows nothing of books and rows: it is told book times and receive times, and an
 from dataclasses import dataclass
 from typing import Protocol
 
-from l2_exporter.core.timetext import hour_of
+from l2_exporter.core.timetext import HOUR_NS, hour_of
 
-HOURS_REMEMBERED = 4
+HOURS_REMEMBERED = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,22 @@ class Sampler:
         deadline_ns: when the open bucket closes by itself, in elapsed time; None: no bucket, or no deadline.
     """
 
-    __slots__ = ("_cadence", "_closed", "_floor_of", "_floors", "_grace", "_open", "_written", "deadline_ns")
+    __slots__ = (
+        "_cadence",
+        "_closed",
+        "_floor_of",
+        "_floors",
+        "_grace",
+        "_open",
+        "_written",
+        "deadline_ns",
+    )
 
     def __init__(self, cadence_ns: int, grace_ns: int, floor_of: FloorOf) -> None:
         self._cadence = cadence_ns
         self._grace = grace_ns
         self._floor_of = floor_of
-        self._floors: dict[int, Floor | None] = {}
+        self._floors: dict[int, tuple[Floor | None, ...]] = {}
         self._written: dict[int, tuple[int, bool]] = {}
         self._open: int | None = None
         self._closed: int | None = None
@@ -75,8 +84,10 @@ class Sampler:
         last = self._written.get(hour)
         if last is not None and (book_ns, gap) <= last:
             return False
+        self._written.pop(hour, None)
         self._written[hour] = (book_ns, gap)
-        _forget_oldest(self._written)
+        if len(self._written) > HOURS_REMEMBERED:
+            del self._written[next(iter(self._written))]
         return True
 
     def _bucket(self, book_ns: int) -> int:
@@ -88,18 +99,17 @@ class Sampler:
         bucket = book_ns // self._cadence
         if self._closed is not None and self._closed >= bucket:
             bucket = self._closed + 1
-        floor = self._floor(hour_of(book_ns))
-        if floor is not None and book_ns > floor.event_ns:
-            bucket = max(bucket, floor.event_ns // self._cadence + 1)
+        for floor in self._floors_of(hour_of(book_ns)):
+            if floor is not None and book_ns > floor.event_ns:
+                bucket = max(bucket, floor.event_ns // self._cadence + 1)
         return bucket
 
-    def _floor(self, hour: int) -> Floor | None:
-        if hour not in self._floors:
-            self._floors[hour] = self._floor_of(hour)
-            _forget_oldest(self._floors)
-        return self._floors[hour]
-
-
-def _forget_oldest(by_hour: dict[int, tuple[int, bool]] | dict[int, Floor | None]) -> None:
-    while len(by_hour) > HOURS_REMEMBERED:
-        del by_hour[min(by_hour)]
+    def _floors_of(self, hour: int) -> tuple[Floor | None, ...]:
+        """Return the last lines that can have closed a bucket of this hour; a bucket may reach into the next hour."""
+        floors = self._floors.get(hour)
+        if floors is None:
+            hours = (hour,) if HOUR_NS % self._cadence == 0 else (hour - 1, hour)
+            floors = self._floors[hour] = tuple(self._floor_of(one) for one in hours)
+            if len(self._floors) > HOURS_REMEMBERED:
+                del self._floors[next(iter(self._floors))]
+        return floors

@@ -63,12 +63,17 @@ class Chain:
         return Verdict.CONTINUES if push.prev_seq == self.seq else Verdict.BROKEN
 
     def _judge_join(self, push: BookPush) -> Verdict:
-        """Judge the first delta after a REST book: prev <= book's seq < seq (OKX log of 2026-02-12)."""
+        """Judge the first delta after a REST book: prev <= book's seq < seq (OKX log of 2026-02-12).
+
+        One that follows the book's number continues it whatever its own: it may be a maintenance reset.
+        """
         if self.seq is None or push.seq is None or push.prev_seq is None:
             return Verdict.ODD
+        if push.prev_seq == self.seq:
+            return Verdict.CONTINUES
         if push.seq <= self.seq:
             return Verdict.CONTAINED
-        return Verdict.CONTINUES if push.prev_seq <= self.seq else Verdict.BROKEN
+        return Verdict.CONTINUES if push.prev_seq < self.seq else Verdict.BROKEN
 
 
 class Holdback:
@@ -107,7 +112,17 @@ class Holdback:
         """
         if book.seq is None:
             return None
-        newer = [(push, stamp) for push, stamp in self._deltas if push.seq is not None and push.seq > book.seq]
-        if newer and (newer[0][0].prev_seq is None or newer[0][0].prev_seq > book.seq):
-            return None
-        return newer
+        deltas = [*self._deltas]
+        joints = [place for place, (push, _) in enumerate(deltas) if _joins(push, book.seq)]
+        if len(joints) == 1:
+            return deltas[joints[0] :]
+        # No delta joins: fine if all are older than the book; several do after a maintenance reset: then none is sure.
+        older = all((push.seq or 0) <= book.seq and (push.prev_seq or 0) <= (push.seq or 0) for push, _ in deltas)
+        return [] if not joints and older else None
+
+
+def _joins(push: BookPush, seq: int) -> bool:
+    """Tell whether a delta is the first that goes beyond a REST book: it follows its number, or straddles it."""
+    if push.seq is None or push.prev_seq is None:
+        return False
+    return push.prev_seq == seq != push.seq or push.prev_seq < seq < push.seq

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from l2_exporter.core.checking import ChecksumPolicy
 from l2_exporter.core.commands import Command
 from l2_exporter.core.history import History
+from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import Record
 from l2_exporter.core.timers import Timers
+from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venueclock import VenueClock
 
 Output = Record | Command
+FURTHEST_BACK_NS = 1800 * NS_PER_S
 
 
 @dataclass(slots=True)
@@ -33,3 +36,14 @@ class Surroundings:
     ask: Callable[[str, str, bool], None]
     pushes_snapshots: bool | None = None
     out: list[Output] = field(default_factory=list)
+
+    def run_deadlines(self, stamp: Stamp) -> None:
+        """Run what is due when an input arrives, each at its own time, but never far back.
+
+        After a jump of the clock what repeats would else be run for every period that was missed.
+        """
+        if stamp.elapsed_ns is None:
+            return
+        earliest_ns = stamp.elapsed_ns - FURTHEST_BACK_NS
+        for due_ns, action in self.timers.due(stamp.elapsed_ns):
+            action(stamp.at(max(due_ns, earliest_ns)))

@@ -46,12 +46,6 @@ def hour_of(ns: int) -> int:
     return ns // HOUR_NS
 
 
-def hour_parts(hour: int) -> tuple[str, str]:
-    """Split an hour number into the date and hour of its path, `("2026-11-21", "15")`."""
-    text = _seconds_text(hour * 3600)
-    return text[:10], text[11:13]
-
-
 def date_of(ns: int) -> str:
     """Name the UTC date of a moment, `2026-11-21`."""
     return _seconds_text(ns // NS_PER_S)[:10]

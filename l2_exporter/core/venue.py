@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from l2_exporter.core.events import BookPush, Event, Row
+from l2_exporter.core.instrument import Instrument
 
 
 class Continuity(Enum):
@@ -28,6 +29,7 @@ class Channel:
         checksum: its pushes carry (or once carried) a checksum of the book, over `checksum_depth` levels a side.
         slots: texts in a level at least, price and size first.
         time_decimals: digits of a second of its event time.
+        stale_after_s: a live book that gets nothing for longer is lost; None: silence proves nothing.
         proven: a real recording of this channel replays without a break.
     """
 
@@ -41,9 +43,51 @@ class Channel:
     time_decimals: int
     push_interval_ms: int | None
     proven: bool
+    stale_after_s: float | None = None
     slots: int = 2
     checksum_depth: int = 0
     needs_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRules:
+    """How a venue wants its connections to be used.
+
+    Attributes:
+        ws_url, rest_url: where it is reached unless the user says otherwise.
+        books_per_connection: subscriptions a connection carries at most.
+        books_per_request: of them in one subscribing frame.
+        requests_per_hour, request_burst: frames we may send on one connection.
+        connects_per_s: connection attempts, all connections together.
+        ping: the text that asks whether the link is alive, None: the protocol's own ping.
+        ping_after_s: silence after which it is sent; dead_after_s: silence after which the link is given up.
+        deflate: permessage-deflate is welcome.
+        rest_requests, rest_per_s: REST budget, so many requests in so many seconds.
+        first_data_s: time a subscription may take to bring its first book.
+    """
+
+    ws_url: str
+    rest_url: str
+    books_per_connection: int
+    books_per_request: int
+    requests_per_hour: int
+    request_burst: int
+    connects_per_s: float
+    ping: str | None
+    ping_after_s: float
+    dead_after_s: float
+    deflate: bool
+    rest_requests: int
+    rest_per_s: float
+    first_data_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BookAsked:
+    """What a REST request for a book asks for; `levels` a side, None where it does not say."""
+
+    inst: str
+    levels: int | None
 
 
 class Venue(Protocol):
@@ -56,6 +100,10 @@ class Venue(Protocol):
     @property
     def channels(self) -> dict[str, Channel]:
         """The book channels by the venue's own names; the default one comes first."""
+
+    @property
+    def link(self) -> LinkRules:
+        """How its connections are used."""
 
     def market_of(self, inst: str) -> str:
         """Tell the market (perp, futures, spot, option) of an instrument from its id."""
@@ -78,8 +126,8 @@ class Venue(Protocol):
     def book_path(self, channel: str, inst: str) -> str:
         """Name the REST path and query of one instrument's book."""
 
-    def book_of_path(self, url: str) -> str | None:
-        """Tell the instrument whose book a URL asks for, None for any other URL."""
+    def book_asked(self, url: str) -> BookAsked | None:
+        """Tell which book a URL asks for, None for any other URL."""
 
     def subscribe(self, books: Sequence[tuple[str, str]]) -> str:
         """Write the frame that subscribes (channel, instrument) pairs."""
@@ -92,6 +140,23 @@ class Venue(Protocol):
 
     def checksum_given(self, checksum: int | None) -> bool:
         """Tell whether a checksum was really sent (a venue may have switched it off and send a constant)."""
+
+    def instrument_paths(self, markets: Sequence[str]) -> list[str]:
+        """Name the REST paths that list these markets (perp, futures, spot, option); none for one it does not have."""
+
+    def further_instrument_paths(self, body: str) -> list[str]:
+        """Name the paths that an answer of such a path leads to (a next page, one per underlying); mostly none.
+
+        Raises:
+            VenueError: as `decode_instruments`.
+        """
+
+    def decode_instruments(self, body: str) -> list[Instrument]:
+        """Read the REST answer of such a path.
+
+        Raises:
+            VenueError: an error answer, or not the shape of a list of instruments.
+        """
 
 
 DATASETS = {"perp": "l2_perps", "futures": "l2_futures", "spot": "l2_spot", "option": "l2_options"}

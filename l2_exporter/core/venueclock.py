@@ -35,7 +35,3 @@ class VenueClock:
             return False
         self._offset, self._agreeing = offset, 0
         return True
-
-    def now_ns(self, elapsed_ns: int) -> int | None:
-        """Tell the venue's time at an elapsed time, None before its first event time."""
-        return None if self._offset is None else self._offset + elapsed_ns

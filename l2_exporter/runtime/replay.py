@@ -16,12 +16,13 @@ from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.lock import VenueLock
 from l2_exporter.archive.tape import TapeLine, start_settings
 from l2_exporter.archive.writer import Archive
-from l2_exporter.core.errors import ArchiveError, ConfigError
-from l2_exporter.core.feed import Feed, Settings
-from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.books import BookKey, Settings
+from l2_exporter.core.errors import ArchiveError, ConfigError, clip
+from l2_exporter.core.feed import Feed
 from l2_exporter.core.timetext import NS_PER_MS
 from l2_exporter.core.venue import Venue
-from l2_exporter.runtime.recorder import Recorder
+from l2_exporter.runtime.recorder import Recorder, stamp_of
+from l2_exporter.runtime.tapedpast import Made, MadePast, TapedPast
 from l2_exporter.venues.registry import venue_named, venue_of_url
 
 ORIGIN = "replay"
@@ -100,14 +101,17 @@ def replay(lines: Iterable[TapeLine], vault: Vault, options: ReplayOptions) -> R
         )
     venue = venue_named(name)
     summary = ReplaySummary(name)
+    made: Made = {}
     with VenueLock(vault.lock_file(name)):
         run: _Run | None = None
         try:
             for line in chain([first], lines):
-                if run is None or (line.dir == "start" and line.run != run.tape_run):
+                if run is None or run.ended or (line.dir == "start" and line.run != run.tape_run):
+                    if line.dir == "start" and run is not None and run.ended and line.run == run.tape_run:
+                        continue
                     if run is not None:
                         run.end("next_run")
-                    run = _Run(vault, venue, options, line, summary)
+                    run = _Run(vault, venue, options, line, summary, made)
                 run.take(line)
                 if summary.build_fail is not None:
                     break
@@ -116,7 +120,7 @@ def replay(lines: Iterable[TapeLine], vault: Vault, options: ReplayOptions) -> R
                 run.abandon()
             raise
         if run is not None:
-            run.end("end_of_tape")
+            run.end("end_of_tape" if summary.build_fail is None else "schema_break")
     insts = {book.inst for book in summary.books.values()}
     summary.missing = sorted((options.insts or frozenset()) - insts)
     return summary
@@ -126,73 +130,47 @@ class _Run:
     """One run on a tape, from its `start` (or the tape's beginning) to the next."""
 
     def __init__(
-        self, vault: Vault, venue: Venue, options: ReplayOptions, first: TapeLine, summary: ReplaySummary
+        self, vault: Vault, venue: Venue, options: ReplayOptions, first: TapeLine, summary: ReplaySummary, made: Made
     ) -> None:
         self.tape_run = first.run
+        self.ended = False
         self._summary = summary
-        self._stamp = _stamp(first)
-        self._ended = False
+        self._stamp = stamp_of(first)
         self._archive = Archive(vault, venue.name, patient=False)
-        settings = _settings(venue, options, start_settings(first) if first.dir == "start" else {}, summary.runs)
-        self._recorder = Recorder(Feed(venue, settings, self._archive.past), self._archive)
+        taped = start_settings(first) if first.dir == "start" else {}
+        settings = _settings(venue, options, taped, summary.runs)
+        history = MadePast(made, TapedPast(taped.get("past"), self._archive.past))
+        self._recorder = Recorder(Feed(venue, settings, history), self._archive, ORIGIN, history.saw)
         summary.runs += 1
-        self._recorder.started(self._stamp, _describe(settings))
+        self._recorder.started(self._stamp, describe(settings))
 
     def take(self, line: TapeLine) -> None:
-        """Feed one line; what was sent, and what the reader does not know, is no input."""
-        take = _INPUTS.get(line.dir)
-        if take is None or self._ended:
+        """Feed one line."""
+        if self.ended or line.dir in ("start", "out"):
+            return
+        self._stamp = stamp_of(line)
+        if line.dir == "stop":
+            self.end("stop")
             return
         self._summary.inputs += 1
-        self._stamp = _stamp(line)
-        take(self, line)
+        self._recorder.take(line)
         self._summary.build_fail = self._recorder.build_fail
 
     def end(self, reason: str) -> None:
         """Close the run as a clean stop does, and add it to the summary. Once."""
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
+        self.ended = True
         self._recorder.stopped(self._stamp, reason)
         self._archive.close(time.time_ns())
         self._summarise()
 
     def abandon(self) -> None:
         """Let go of the files after a failure."""
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             with contextlib.suppress(ArchiveError):
                 self._archive.close(time.time_ns())
-
-    def frame_received(self, line: TapeLine) -> None:
-        """Feed a frame; recordings do not say when a connection was opened."""
-        feed, stamp = self._recorder.feed, self._stamp
-        if line.conn not in feed.links:
-            self.link_opened(line)
-        self._recorder.settle(feed.frame_received(line.conn, line.frame, stamp), stamp)
-
-    def link_opened(self, line: TapeLine) -> None:
-        """Feed the opening of a connection."""
-        outputs = self._recorder.feed.link_opened(line.conn, line.url, ORIGIN, self._stamp)
-        self._recorder.settle(outputs, self._stamp)
-
-    def link_closed(self, line: TapeLine) -> None:
-        """Feed the end of a connection."""
-        outputs = self._recorder.feed.link_closed(line.conn, _text(line.frame) or "closed", self._stamp)
-        self._recorder.settle(outputs, self._stamp)
-
-    def replied(self, line: TapeLine) -> None:
-        """Feed an answer, at its place."""
-        outputs = self._recorder.feed.book_replied(line.url or "", line.status, _text(line.frame), self._stamp)
-        self._recorder.settle(outputs, self._stamp)
-
-    def ticked(self, _line: TapeLine) -> None:
-        """Feed the passing of time."""
-        self._recorder.settle(self._recorder.feed.ticked(self._stamp), self._stamp)
-
-    def stopped(self, _line: TapeLine) -> None:
-        """End with the run."""
-        self.end("stop")
 
     def _summarise(self) -> None:
         summary, feed = self._summary, self._recorder.feed
@@ -211,24 +189,6 @@ class _Run:
             book.checksums.update(keeper.checksums)
 
 
-_INPUTS = {
-    "in": _Run.frame_received,
-    "open": _Run.link_opened,
-    "close": _Run.link_closed,
-    "http": _Run.replied,
-    "tick": _Run.ticked,
-    "stop": _Run.stopped,
-}
-
-
-def _stamp(line: TapeLine) -> Stamp:
-    return Stamp(line.recv_ns, line.recv_ns if line.mono_ns is None else line.mono_ns)
-
-
-def _text(frame: str | bytes) -> str:
-    return frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-
-
 def _venue_of(line: TapeLine) -> str | None:
     """Tell the venue from a start line, else from the address of the connection."""
     named = start_settings(line).get("venue") if line.dir == "start" else None
@@ -241,9 +201,11 @@ def _settings(venue: Venue, options: ReplayOptions, taped: dict[str, object], ru
     insts = options.insts
     only = None if insts is None else frozenset((channel, inst) for channel in venue.channels for inst in insts)
     return Settings(
-        cadence_ns=options.cadence_ns or _whole(taped, "cadence_ms", default.cadence_ns // NS_PER_MS) * NS_PER_MS,
-        depth=options.depth or _whole(taped, "depth", default.depth),
-        grace_ns=_whole(taped, "grace_ms", default.grace_ns // NS_PER_MS) * NS_PER_MS,
+        cadence_ns=options.cadence_ns
+        or _whole(taped, "cadence_ms", default.cadence_ns // NS_PER_MS, 10, 3_600_000) * NS_PER_MS,
+        depth=options.depth or _whole(taped, "depth", default.depth, 1, 100_000),
+        grace_ns=_whole(taped, "grace_ms", default.grace_ns // NS_PER_MS, 0, 3_600_000) * NS_PER_MS,
+        connections=_connections(venue, taped, insts),
         checksum_resync=_whole(taped, "checksum_resync", default.checksum_resync),
         jitter_seed=_whole(taped, "jitter_seed", default.jitter_seed),
         only=only,
@@ -251,14 +213,35 @@ def _settings(venue: Venue, options: ReplayOptions, taped: dict[str, object], ru
     )
 
 
-def _whole(taped: dict[str, object], name: str, default: int) -> int:
-    value = taped.get(name)
-    return value if isinstance(value, int) and value >= 0 else default
-
-
-def _describe(settings: Settings) -> dict[str, object]:
+def _connections(venue: Venue, taped: dict[str, object], insts: frozenset[str] | None) -> dict[str, list[BookKey]]:
+    """Read which books each connection of a taped run subscribed."""
+    connections = taped.get("connections")
+    if not isinstance(connections, dict):
+        return {}
     return {
-        "origin": ORIGIN,
+        str(conn): [(channel, inst) for channel, inst in books if insts is None or inst in insts]
+        for conn, books in connections.items()
+        if all(channel in venue.channels for channel, _ in books)
+    }
+
+
+def _whole(taped: dict[str, object], name: str, default: int, least: int = 0, most: int = 1 << 62) -> int:
+    """Read a whole number from a tape's start.
+
+    Raises:
+        ConfigError: it is none, or not within its limits.
+    """
+    value = taped.get(name, default)
+    if type(value) is not int or not least <= value <= most:
+        raise ConfigError(
+            f"the tape's start has {name} {clip(value)}; it must be a whole number from {least} to {most}"
+        )
+    return value
+
+
+def describe(settings: Settings) -> dict[str, object]:
+    """Say in the ledger how lines are made in this run."""
+    return {
         "version": __version__,
         "cadence_ms": settings.cadence_ns // NS_PER_MS,
         "depth": settings.depth,

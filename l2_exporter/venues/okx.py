@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import orjson
 
+from l2_exporter.core.book import best_first
 from l2_exporter.core.errors import SchemaError, VenueError, clip
 from l2_exporter.core.events import (
     BookPush,
@@ -27,13 +28,16 @@ from l2_exporter.core.events import (
 )
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_MS
-from l2_exporter.core.venue import Channel, Continuity
+from l2_exporter.core.venue import BookAsked, Channel, Continuity, LinkRules
+from l2_exporter.venues import okx_instruments
 
 NAME = "okx"
 HOSTS = ("okx.com",)
 CHECKSUM_LEVELS = 25
-SLOTS = 4
-"""A level: price, size, "0" (once liquidation orders), number of orders."""
+STALE_AFTER_S = 185
+"""A book without change gets a keep-alive, or its last state again, about every 60 s; three of them may be missed."""
+SLOTS = 2
+"""A level is `[price, size, "0", orders]`; only the first two are needed to keep a book."""
 NOTICE_CLOSING = "64008"
 REST_BOOK_PATH = "/api/v5/market/books"
 
@@ -50,6 +54,7 @@ def _deltas(name: str, depth: int, suffix: str, interval_ms: int, *, needs_keys:
         time_decimals=3,
         push_interval_ms=interval_ms,
         proven=proven,
+        stale_after_s=STALE_AFTER_S,
         slots=SLOTS,
         checksum_depth=CHECKSUM_LEVELS,
         needs_keys=needs_keys,
@@ -68,6 +73,7 @@ def _wholes(name: str, depth: int, interval_ms: int) -> Channel:
         time_decimals=3,
         push_interval_ms=interval_ms,
         proven=False,
+        stale_after_s=STALE_AFTER_S,
         slots=SLOTS,
     )
 
@@ -91,11 +97,35 @@ _MARKETS = (
 _ACTIONS = {"snapshot": Push.SNAPSHOT, "update": Push.DELTA}
 
 
+LINK = LinkRules(
+    ws_url="wss://ws.okx.com:8443/ws/v5/public",
+    rest_url="https://www.okx.com",
+    # The venue advises fewer than 30 depth channels a connection, allows 480 requests an hour on it and 3 connection
+    # attempts a second, and closes a link that is silent for 30 s (docs-v5, "WebSocket / Connect").
+    books_per_connection=25,
+    books_per_request=25,
+    requests_per_hour=480,
+    request_burst=60,
+    connects_per_s=3,
+    ping="ping",
+    ping_after_s=20,
+    dead_after_s=30,
+    deflate=True,
+    rest_requests=40,
+    rest_per_s=2,
+    first_data_s=5,
+)
+
+
 class Okx:
     """OKX as the core sees it. Holds no state: one serves all connections."""
 
     name = NAME
     channels = CHANNELS
+    link = LINK
+    instrument_paths = staticmethod(okx_instruments.instrument_paths)
+    further_instrument_paths = staticmethod(okx_instruments.further_instrument_paths)
+    decode_instruments = staticmethod(okx_instruments.decode_instruments)
 
     def market_of(self, inst: str) -> str:
         """Tell the market from the id: `*-SWAP`, `*-YYMMDD-STRIKE-C|P`, `*-YYMMDD`, else spot."""
@@ -116,10 +146,10 @@ class Okx:
             raise VenueError(f"OKX sent a frame that is not JSON ({error}): {clip(frame)}") from error
         if type(message) is not dict:
             return [Other("not an object", known=False)]
-        if "event" in message:
-            return [_control(message)]
         arg = message.get("arg")
         channel = CHANNELS.get(_text_of(arg, "channel") or "")
+        if "event" in message and (channel is None or "data" not in message):
+            return [_control(message)]
         if channel is None:
             return [Other("push of another channel", known=type(arg) is dict)]
         return _books(channel, arg, message)
@@ -139,18 +169,26 @@ class Okx:
         books = answer.get("data")
         if type(books) is not list or len(books) != 1 or type(books[0]) is not dict:
             raise VenueError(f"OKX answered the book of {inst} without one book in `data`: {clip(body)}")
-        return _book(channel, inst, Push.SNAPSHOT, books[0])._replace(prev_seq=None, checksum=None)
+        book = _book(channel, inst, Push.SNAPSHOT, books[0], by_number=False)
+        depth = CHANNELS[channel].depth
+        bids, asks = best_first(book.bids, book.asks)
+        return book._replace(bids=bids[:depth], asks=asks[:depth], prev_seq=None, checksum=None)
 
     def book_path(self, channel: str, inst: str) -> str:
         """Name the REST path of a book, at the channel's full depth."""
         return f"{REST_BOOK_PATH}?instId={quote(inst, safe='')}&sz={CHANNELS[channel].depth}"
 
-    def book_of_path(self, url: str) -> str | None:
-        """Tell the instrument whose book a URL asks for."""
-        parts = urlsplit(url)
-        if not parts.path.endswith(REST_BOOK_PATH):
+    def book_asked(self, url: str) -> BookAsked | None:
+        """Tell which book a URL asks for."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
             return None
-        return next(iter(parse_qs(parts.query).get("instId", [])), None)
+        query = parse_qs(parts.query)
+        inst, levels = query.get("instId", [""])[0], query.get("sz", [""])[0]
+        if not parts.path.endswith(REST_BOOK_PATH) or not inst:
+            return None
+        return BookAsked(inst, int(levels) if levels.isascii() and levels.isdecimal() else None)
 
     def subscribe(self, books: Sequence[tuple[str, str]]) -> str:
         """Write the frame that subscribes (channel, instrument) pairs."""
@@ -202,17 +240,21 @@ def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
     if type(books) is not list or not books:
         raise _odd(channel.name, inst, "data")
     if set(map(type, books)) != {dict}:
-        raise _odd(channel.name, inst, "data")
-    return [_book(channel.name, inst, push, book) for book in books]
+        raise _odd(channel.name, inst, "data", books=len(books))
+    try:
+        return [_book(channel.name, inst, push, book) for book in books]
+    except SchemaError as error:
+        error.books = len(books)
+        raise
 
 
-def _book(channel: str, inst: str, push: Push, book: dict[str, Any]) -> BookPush:
+def _book(channel: str, inst: str, push: Push, book: dict[str, Any], *, by_number: bool = True) -> BookPush:
     get = book.get
     seq, prev_seq, ts = get("seqId"), get("prevSeqId"), get("ts")
     wrong = [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
     wrong += [] if "ts" in book else ["ts"]
     wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
-    if push is Push.DELTA and (seq is None) != (prev_seq is None):
+    if push is not Push.WHOLE and by_number and (seq is None) != (prev_seq is None):
         wrong.append("seqId" if seq is None else "prevSeqId")
     if wrong:
         raise _odd(channel, inst, *wrong)
@@ -239,12 +281,13 @@ def _text_of(value: Any, key: str) -> str | None:
     return text if type(text) is str else None
 
 
-def _odd(channel: str, inst: str | None, *missing: str) -> SchemaError:
+def _odd(channel: str, inst: str | None, *missing: str, books: int = 1) -> SchemaError:
     return SchemaError(
         f"OKX {channel} of {inst or 'no instrument'}: missing or wrong: {', '.join(missing)}",
         channel=channel,
         inst=inst,
         missing=missing,
+        books=books,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from l2_exporter.archive import hourfile
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.line import encode_line
@@ -254,6 +255,47 @@ def test_ids_that_cannot_share_a_file_system_are_refused(tmp_path: Path) -> None
         archive.past.admit(BookSpec("okx", "perp", "l2_perps", "books", "btc-usdt-swap", 400, 3))
     with pytest.raises(VenueError, match="longer than"):
         archive.past.admit(BookSpec("okx", "perp", "l2_perps", "books", "X" * 500, 400, 3))
+
+
+def test_stored_instrument_may_not_differ_in_case_only(tmp_path: Path) -> None:
+    archive = Archive(Vault(tmp_path), "okx")
+    archive.write(record(0), None)
+    archive.close(T0 * MS)
+    with pytest.raises(ConfigError, match=r"'BTC-USDT-SWAP' and 'btc-usdt-swap'"):
+        Archive(Vault(tmp_path), "okx").past.admit(
+            BookSpec("okx", "perp", "l2_perps", "books", "btc-usdt-swap", 400, 3)
+        )
+
+
+def test_more_books_than_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hourfile, "OPEN_FILES", 3)
+    archive = Archive(Vault(tmp_path), "okx")
+    specs = [BookSpec("okx", "spot", "l2_spot", "books", f"X{number}-USDT", 400, 3) for number in range(10)]
+    for ms in (0, 1, 2):
+        for spec in specs:
+            archive.write(record(ms, spec=spec), 0)
+    job = archive.sync_job(10 * S, S)
+    assert job is not None
+    job.run()
+    archive.synced(job, ok=True)
+    assert archive.sync_lag_ns(10 * S) == 0
+    archive.close(T0 * MS)
+    for spec in specs:
+        assert hour_file(tmp_path, spec=spec).read_bytes() == b"".join(
+            encode_line(record(ms, spec=spec)) for ms in (0, 1, 2)
+        )
+
+
+def test_symbolic_link_is_not_written_through(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"")
+    hour_file(tmp_path / "v").parent.mkdir(parents=True)
+    hour_file(tmp_path / "v").symlink_to(outside)
+    archive = Archive(Vault(tmp_path / "v"), "okx")
+    archive.write(record(0), 0)
+    archive.close(T0 * MS)
+    assert outside.read_bytes() == b""
+    assert [entry["kind"] for entry in ledger(tmp_path / "v")] == ["write_suspended"]
 
 
 def test_rejected_frames_are_kept_a_bounded_number_of_them(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command `replay` as its user meets it: what it refuses and how, what it prints, exit codes."""
 
+import errno
 import json
 import os
 import subprocess
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.lock import VenueLock
 from l2_exporter.cli.main import cli
-from tests.okx_frames import INST, MS, T0, S, snapshot, update
+from tests.okx_frames import INST, MS, T0, snapshot, update
 
 URL = "wss://ws.okx.com:8443/ws/v5/public"
 
@@ -136,14 +138,34 @@ def test_vault_in_use_is_exit_4(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "v") == {}
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_full_disk_is_exit_5(tmp_path: Path) -> None:
-    target = Vault(tmp_path / "v").hour_file("okx", "l2_perps", INST, T0 * MS // (3600 * S))
-    target.parent.mkdir(parents=True)
-    target.symlink_to("/dev/full")
+def test_full_disk_is_exit_5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Disk, "append", full)
     result = run(tape(tmp_path, snapshot(T0, 1)), "--vault", tmp_path / "v")
-    assert (result.exit_code, "the archive cannot be written" in result.stderr) == (5, True)
+    assert (result.exit_code, "No space left on device" in result.stderr) == (5, True)
     assert "Traceback" not in result.output
+
+
+def test_inputs_after_a_stop_are_a_run_of_their_own(tmp_path: Path) -> None:
+    path = tape(tmp_path, snapshot(T0, 1), "", snapshot(T0 + 60_000, 9))
+    lines = path.read_text().splitlines()
+    lines[1] = json.dumps({"recv_ns": (T0 + 100) * MS, "dir": "stop"})
+    path.write_text("\n".join(lines) + "\n")
+    result = run(path, "--vault", tmp_path / "v", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["runs"]) == (0, 2)
+    (found,) = lines_of(tmp_path / "v").values()
+    assert [line["seqId"] for line in found] == [1, 9]
+
+
+@pytest.mark.parametrize("wrong", [{"cadence_ms": 0}, {"depth": 0}, {"depth": True}, {"cadence_ms": "2"}])
+def test_settings_on_a_tape_that_cannot_be(tmp_path: Path, wrong: dict[str, object]) -> None:
+    path = tape(tmp_path, snapshot(T0, 1))
+    start = {"recv_ns": T0 * MS, "dir": "start", "frame": json.dumps({"run": "r", "venue": "okx", **wrong})}
+    path.write_text(json.dumps(start) + "\n" + path.read_text())
+    result = run(path, "--vault", tmp_path / "v")
+    assert (result.exit_code, "the tape's start has" in result.stderr) == (2, True)
 
 
 def test_ids_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:

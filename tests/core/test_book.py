@@ -61,6 +61,16 @@ def test_long_price_makes_the_order_exact_where_floats_would_tie() -> None:
     assert [row[0] for row in side.rows] == ["100.09999999999999999", "100.1", "100.10000000000000001"]
 
 
+def test_sixteen_digits_and_many_more_are_levels_of_their_own() -> None:
+    prices = ["9007199254740992", "9007199254740993", "1." + "0" * 31 + "1", "1." + "0" * 31 + "2"]
+    for sign in (-1, 1):
+        side = Side(sign)
+        side.apply([[price, "1"] for price in prices])
+        assert [row[0] for row in side.rows] == sorted(prices, key=Decimal, reverse=sign < 0)
+        side.apply([["9007199254740993.0", "0"]])
+        assert len(side.rows) == 3
+
+
 def test_same_levels_ignores_the_order_of_rows() -> None:
     book = Book()
     book.replace(BIDS, ASKS)

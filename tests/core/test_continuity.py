@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, SendFrame, StopVenue
+from l2_exporter.core.errors import VenueError
 from l2_exporter.core.history import LastLine, NoHistory, OpenGap
 from l2_exporter.core.records import BookSpec
 from l2_exporter.core.state import Standing
@@ -227,7 +228,8 @@ def test_disconnect_is_a_loss_and_another_connection_may_bring_the_book_back() -
 def test_attempts_are_spaced_out_and_end_in_suspicion() -> None:
     driver = live_book()
     driver.send(update(T0 + 100, 12, 11))
-    driver.tick(T0 + 3_600_000)
+    for minute in range(61):
+        driver.tick(T0 + minute * 60_000)
     times = [record.at_ns // MS - T0 for record in driver.said("resync")]  # type: ignore[operator]
     waits = [after - before for before, after in pairwise(times)]
     assert len(driver.said("suspect")) == 1
@@ -263,7 +265,7 @@ class WithPast(NoHistory):
 
 
 def test_start_declares_what_is_unknown_since_the_last_line_and_ends_older_gaps() -> None:
-    driver = Driver(WithPast(), books=[("books", INST)])
+    driver = Driver(WithPast(), connections={"c1": [("books", INST)]})
     assert driver.kinds() == [("gap", "restart")]
     driver.send(snapshot(T0, 10))
     driver.stop(T0 + 100)
@@ -278,6 +280,7 @@ def odd(**change: object) -> str:
 
 
 ODD = {
+    "row of one text": odd(bids=[["99.5"]]),
     "rows not lists": odd(bids=["99", "1"]),
     "row of numbers": odd(bids=[[99.5, 1, "0", "1"]]),
     "row too short": odd(bids=[["99"]]),
@@ -415,16 +418,124 @@ def test_keep_alive_without_event_time_proves_the_chain_and_changes_nothing() ->
     assert [(line.event_ns // MS - T0, line.prev_seq) for line in driver.lines] == [(0, -1), (6000, 10)]
 
 
-def test_rest_answer_before_the_first_frame_seeds_the_book() -> None:
+def test_rest_answer_for_a_book_nobody_has_heard_of_is_ignored() -> None:
     driver = Driver()
+    driver.reply(rest_book(15, T0), T0 + 50)
+    assert (driver.feed.keepers, driver.ledger) == ({}, [])
+
+
+def test_rest_answer_before_the_first_frame_of_a_declared_book_seeds_it() -> None:
+    driver = Driver(connections={"c1": [("books", INST)]})
     driver.reply(rest_book(15, T0), T0 + 50)
     driver.send(update(T0 + 100, 20, 10))
     driver.stop(T0 + 200)
-    assert (driver.lines[0].seq, driver.lines[0].flags, driver.counts()) == (
-        20,
-        ("seeded_from_rest",),
-        (1, 1, 0, 0, 0, 0),
-    )
+    assert (driver.lines[0].seq, driver.lines[0].flags) == (20, ("seeded_from_rest",))
+
+
+@pytest.mark.parametrize(("levels", "live"), [("", True), ("&sz=400", True), ("&sz=1000", True), ("&sz=50", False)])
+def test_rest_answer_must_have_asked_for_all_the_channel_knows(levels: str, live: bool) -> None:
+    driver = Driver()
+    driver.send(update(T0 + 100, 20, 10))
+    url = f"https://www.okx.com/api/v5/market/books?instId={INST}{levels}"
+    driver.answer(url, rest_book(15, T0), T0 + 200)
+    assert (standing(driver) is Standing.LIVE) == live
+
+
+def test_rest_book_is_cut_to_what_the_channel_knows() -> None:
+    driver = Driver()
+    driver.send(update(T0 + 100, 20, 10, channel="books50-l2-tbt"))
+    bids = [[str(price), "1", "0", "1"] for price in range(1, 100)]
+    driver.reply(rest_book(15, T0, bids=bids), T0 + 200)
+    driver.stop(T0 + 300)
+    assert driver.lines[0].bids == bids[:48:-1]
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "", "https://www.okx.com/api/v5/market/books", "no url at all"])
+def test_answer_to_something_else_is_left_alone(url: str) -> None:
+    driver = Driver()
+    driver.send(update(T0 + 100, 20, 10))
+    before = [*driver.ledger]
+    driver.answer(url, rest_book(15, T0), T0 + 200)
+    assert driver.ledger == before
+
+
+def test_delta_that_follows_the_rest_books_number_joins_it_even_if_it_is_a_reset() -> None:
+    driver = Driver()
+    driver.send(update(T0 + 100, 950, 940))
+    driver.reply(rest_book(1000, T0), T0 + 200)
+    driver.send(update(T0 + 210, 3, 1000, bids=[["91", "1", "0", "1"]]))
+    driver.send(update(T0 + 220, 998, 3, bids=[["92", "1", "0", "1"]]))
+    driver.stop(T0 + 300)
+    assert [row[0] for row in driver.lines[0].bids] == ["100", "99.5", "92", "91"]
+    assert (driver.lines[0].seq, driver.said("gap")) == (998, [])
+
+
+def test_rest_book_that_several_held_deltas_could_follow_is_not_used() -> None:
+    driver = Driver()
+    for number, (prev, seq) in enumerate([(10, 15), (15, 3), (3, 20)]):
+        driver.send(update(T0 + 100 + number, seq, prev))
+    driver.reply(rest_book(14, T0), T0 + 200)
+    assert standing(driver) is Standing.SEEDING
+
+
+def test_snapshotless_venue_is_asked_for_a_book_again_after_a_disconnect() -> None:
+    driver = Driver()
+    driver.send(update(T0 + 100, 20, 10))
+    driver.reply(rest_book(20, T0 + 150), T0 + 200)
+    driver.close(T0 + 300)
+    driver.send(update(T0 + 400, 40, 30), conn="c2")
+    assert [type(command) for command in driver.commands] == [FetchBook, FetchBook]
+
+
+def test_jump_of_the_receive_clock_does_not_repeat_what_was_missed() -> None:
+    driver = live_book()
+    driver.send(update(T0 + 100, 12, 11))
+    driver.tick(T0 + 10 * 365 * 86_400_000)
+    assert len(driver.ledger) < 30
+
+
+def test_snapshot_from_long_ago_after_hours_of_lines() -> None:
+    driver = live_book()
+    for hour in range(1, 100):
+        driver.send(snapshot(T0 + hour * 3_600_000, 10 + hour))
+    driver.send(snapshot(1, 500), at_ms=T0 + 100 * 3_600_000)
+    driver.stop(T0 + 100 * 3_600_000)
+    assert (driver.lines[-1].event_ns, driver.lines[-1].seq) == (1 * MS, 500)
+
+
+def test_snapshot_with_only_one_number_or_none_in_a_numbered_book_is_odd() -> None:
+    for seq, prev in ((20, None), (None, -1), (None, None)):
+        driver = live_book()
+        driver.send(snapshot(T0 + 100, seq, prev))
+        assert driver.counts() == (2, 1, 0, 0, 1, 0)
+        assert driver.said("gap")[0].reason == "sequence"
+
+
+def test_added_event_key_does_not_hide_a_book() -> None:
+    driver = live_book()
+    driver.send(update(T0 + 100, 11, 10).replace('{"arg"', '{"event":"push","arg"'))
+    assert driver.counts() == (2, 2, 0, 0, 0, 0)
+
+
+def test_odd_frame_with_several_books_counts_each() -> None:
+    driver = live_book()
+    two = update(T0 + 100, 11, 10)[:-2] + "," + ODD["NaN"].partition('"data":[')[2]
+    driver.send(two, at_ms=T0 + 250)
+    assert driver.counts() == (3, 1, 0, 0, 2, 0)
+
+
+def test_odd_frame_of_an_id_that_can_be_no_file_name_is_rejected_on_the_connection() -> None:
+    driver = live_book()
+    driver.feed._shared.history = Unnameable()
+    driver.send(ODD["NaN"].replace(INST, "X" * 400), at_ms=T0 + 100)
+    assert (driver.feed.links["c1"].rejected, driver.said("gap")) == (1, [])
+
+
+class Unnameable(NoHistory):
+    """An archive that can name nothing."""
+
+    def admit(self, spec: BookSpec) -> None:
+        raise VenueError(f"{spec.inst} can be no file name")
 
 
 @pytest.mark.parametrize("ts", ["0", "", "soon", "-5", "9" * 30, "１２３"])

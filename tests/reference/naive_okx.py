@@ -66,12 +66,18 @@ class Episode:
     last_event_ns: int | None = None  # event time accepted last, as the venue sent it
     checksum_ok: bool | None = None
     bad_checksums: int = 0  # in a row
+    checked: bool = False  # a checksum has been compared, so that a missing message would show
     bucket: int | None = None  # the open one
     deadline_ns: int | None = None
 
     @property
     def last_seq(self) -> int | None:
         return self.last_pair[1] if self.last_pair else None
+
+    @property
+    def shows_losses(self) -> bool:
+        """Tell whether a message that went missing would show in what comes next [5]."""
+        return self.last_seq is not None or self.checked
 
 
 @dataclass(slots=True)
@@ -101,6 +107,7 @@ class Outcome:
 
     files: dict[str, list[bytes]]  # hour file -> all its lines, those of earlier runs included
     windows: list[dict[str, Any]] = field(default_factory=list)
+    lost: set[tuple[str, str]] = field(default_factory=set)  # (dataset, inst) of losses that are not over
     counters: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     checksums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("ok", "mismatch", "unchecked"), 0))
     odd_event_times: int = 0
@@ -179,9 +186,10 @@ def mid_price(bid: str, ask: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def event_time(text: object) -> int | None:
-    """Read `ts` (epoch milliseconds as text); None where it names no moment [4.7]."""
-    if not isinstance(text, str) or not re.fullmatch("0*[0-9]{1,15}", text):
+def event_time(ts: object) -> int | None:
+    """Read `ts` (epoch milliseconds, text or a JSON integer); None where it names no moment [4.7]."""
+    text = str(ts) if is_whole(ts) else ts
+    if not isinstance(text, str) or not re.fullmatch("[0-9]{1,15}", text):
         return None
     return int(text) * 10**6 if 0 < int(text) <= LAST_EVENT_MS else None
 
@@ -206,10 +214,24 @@ def is_whole(value: object) -> bool:
     return type(value) is int
 
 
+def no_number(text: str) -> None:
+    """Refuse NaN and Infinity, which JSON does not know and Python does."""
+    raise ValueError(text)
+
+
+def is_readable(text: str) -> bool:
+    """Tell whether a frame is JSON or the one plain text the venue sends."""
+    try:
+        json.loads(text, parse_constant=no_number)
+    except ValueError:
+        return text == "pong"
+    return True
+
+
 def book_frame(text: str) -> tuple[str, dict[str, Any]] | None:
     """Return (channel, frame) of a book frame in any state; None for everything else a link carries."""
     try:
-        frame = json.loads(text)
+        frame = json.loads(text, parse_constant=no_number)
     except ValueError:
         return None
     if not isinstance(frame, dict) or "event" in frame:
@@ -261,14 +283,25 @@ def message_of(action: str, data: dict[str, Any], recv_ns: int | None, elapsed_n
     )
 
 
-def rest_book(line: Line, recv_ns: int | None, elapsed_ns: int | None) -> tuple[str, Message] | None:
-    """Return (instId, book) of a REST answer that can seed a book, None for any other."""
+def arrival(line: Line) -> tuple[int | None, int | None]:
+    """Return the receive time and the elapsed time of an input."""
+    recv_ns = line.get("recv_ns")
+    return recv_ns, recv_ns if line.get("mono_ns") is None else line["mono_ns"]
+
+
+def rest_inst(line: Line) -> str | None:
+    """Return the instrument whose book a REST request asked for, None for any other request."""
     address, _, query = str(line.get("url") or "").partition("?")
     wanted = dict(part.partition("=")[::2] for part in query.split("&"))
-    if not address.endswith("/api/v5/market/books") or "instId" not in wanted or line.get("status", 200) != 200:
+    return wanted.get("instId") if address.endswith("/api/v5/market/books") else None
+
+
+def rest_book(line: Line) -> Message | None:
+    """Return the book of a REST answer, None where the answer can seed none."""
+    if line.get("status") not in (None, 200):
         return None
     try:
-        answer = json.loads(line["frame"])
+        answer = json.loads(line["frame"], parse_constant=no_number)
     except ValueError:
         return None
     if not isinstance(answer, dict) or answer.get("code") != "0":
@@ -276,9 +309,9 @@ def rest_book(line: Line, recv_ns: int | None, elapsed_ns: int | None) -> tuple[
     data = answer.get("data")
     if not isinstance(data, list) or len(data) != 1 or not has_book_shape(data[0]) or "seqId" not in data[0]:
         return None
-    message = message_of("rest", data[0], recv_ns, elapsed_ns)
+    message = message_of("rest", data[0], *arrival(line))
     message.prev = message.checksum = None
-    return wanted["instId"], message
+    return message
 
 
 def in_order(tapes: Sequence[Iterable[Line]]) -> list[Line]:
@@ -301,11 +334,14 @@ def replay(
     grace_s: str = "1",
     instruments: Iterable[str] | None = None,
     existing: Mapping[str, Sequence[bytes]] | None = None,
+    lost: Iterable[tuple[str, str]] = (),
     checksum_resync: int = 3,
+    seal: bool = False,
 ) -> Outcome:
     """Replay tapes into hour files.
 
-    `existing` are the hour files of earlier runs (nothing torn); they are taken over, and only added to.
+    `existing` are the hour files of earlier runs (nothing torn); they are taken over, and only added to. `lost` are
+    the losses that earlier runs left open. `seal` closes hours for good as a recorder does [4.6]; a replay seals none.
     """
     run = _Run(
         cadence_ns=int(Decimal(cadence_s) * SECOND_NS),
@@ -314,10 +350,10 @@ def replay(
         instruments=None if instruments is None else set(instruments),
         existing={path: list(lines) for path, lines in (existing or {}).items()},
         checksum_resync=checksum_resync,
+        seal=seal,
     )
-    lines = in_order(tapes)
-    run.start(lines)
-    for line in lines:
+    run.outcome.lost.update(lost)
+    for line in in_order(tapes):
         run.take(line)
         if run.outcome.schema_break:
             break
@@ -333,12 +369,13 @@ class _Run:
     instruments: set[str] | None
     existing: dict[str, list[bytes]]
     checksum_resync: int
+    seal: bool
     books: dict[tuple[str, str], Book] = field(default_factory=dict)  # by (channel, inst), as they first appear
     made: dict[str, tuple[int, bool]] = field(default_factory=dict)  # hour file -> key of this run's last line
     newest_hour: dict[tuple[str, str], int] = field(default_factory=dict)
+    early: dict[str, Line] = field(default_factory=dict)  # first REST answer of an instrument without a frame yet
     odd_in_a_row: dict[str, int] = field(default_factory=dict)  # by channel, once it has had a frame
     checking: bool = True
-    now_ns: int | None = None  # elapsed time of the input
     clock_ns: int = 0  # the venue's clock at the input, before it is looked at
     lead_ns: int | None = None  # greatest (event - elapsed) accepted
     newest_event_ns: int = 0
@@ -350,19 +387,8 @@ class _Run:
 
     # ------------------------------------------------------------------------------------------ inputs
 
-    def start(self, lines: Sequence[Line]) -> None:
-        """Know every book that has frames on the tape; those with earlier lines come out of a restart."""
-        for line in lines:
-            found = book_frame(line["frame"]) if line.get("dir") == "in" else None
-            inst = found[1]["arg"].get("instId") if found else None
-            if found is None or not isinstance(inst, str) or not inst or not self.is_selected(inst):
-                continue
-            channel = found[0]
-            if (channel, inst) not in self.books:
-                self.books[channel, inst] = Book(dataset_of(inst, channel), inst, channel)
-                self.restart(self.books[channel, inst])
-
     def restart(self, book: Book) -> None:
+        book.after_gap = (book.dataset, book.inst) in self.outcome.lost
         prefix = f"raw/okx/{book.dataset}/{book.inst}/"
         paths = [path for path, lines in self.existing.items() if path.startswith(prefix) and lines]
         if paths:
@@ -373,43 +399,44 @@ class _Run:
         """Process one input in the order of [4.4]; commands are no inputs."""
         if line["dir"] == "out":
             return
-        recv_ns = line.get("recv_ns")
-        elapsed_ns = line["mono_ns"] if line.get("mono_ns") is not None else recv_ns
-        if elapsed_ns is not None:
-            self.run_deadlines(elapsed_ns)
-        self.set_clock(elapsed_ns)
+        recv_ns, elapsed_ns = arrival(line)
+        self.run_deadlines(elapsed_ns)
         if line["dir"] == "in":
             self.take_frame(line, recv_ns, elapsed_ns)
         elif line["dir"] == "http":
-            self.take_rest(line, recv_ns, elapsed_ns)
-        elif line["dir"] == "close":
+            self.take_rest(line)
+        elif line["dir"] in ("close", "open"):  # a link that is opened again was closed before
             self.close_link(line.get("conn"))
 
     def set_clock(self, elapsed_ns: int | None) -> None:
-        """Set the time of the input, and the venue's clock: greatest event time plus elapsed time."""
-        self.now_ns = elapsed_ns
+        """Set the venue's clock: greatest event time plus elapsed time."""
         self.clock_ns = self.newest_event_ns
         if elapsed_ns is not None and self.lead_ns is not None:
             self.clock_ns = max(self.clock_ns, self.lead_ns + elapsed_ns)
 
-    def run_deadlines(self, elapsed_ns: int) -> None:
-        due = [b for b in self.books.values() if b.deadline_ns is not None and b.deadline_ns <= elapsed_ns]
-        for book in sorted(due, key=lambda b: b.deadline_ns or 0):
-            self.set_clock(book.deadline_ns)  # a deadline runs at its own time
-            self.close_bucket(book)
+    def run_deadlines(self, elapsed_ns: int | None) -> None:
+        open_books = [book for book in self.books.values() if book.deadline_ns is not None and elapsed_ns is not None]
+        for book in sorted(open_books, key=lambda book: book.deadline_ns):
+            if book.deadline_ns <= elapsed_ns:
+                self.set_clock(book.deadline_ns)  # a deadline runs at its own time
+                self.close_bucket(book)
+        self.set_clock(elapsed_ns)
 
     def take_frame(self, line: Line, recv_ns: int | None, elapsed_ns: int | None) -> None:
         found = book_frame(line["frame"])
         if found is None:
+            if not is_readable(line["frame"]):
+                self.lose_blind(line.get("conn"))
             return
         channel, frame = found
         inst = frame["arg"].get("instId")
         if not isinstance(inst, str) or not inst:
+            self.lose_blind(line.get("conn"))
             self.mark_odd(channel)
             return
         size = len(frame["data"]) if isinstance(frame.get("data"), list) and frame["data"] else 1
         self.count(dataset_of(inst, channel), inst, "received", size)
-        book = self.books.get((channel, inst))
+        book = self.book_of(channel, inst, elapsed_ns) if self.is_selected(inst) else None
         if book is not None and book.owner is None:
             book.owner = line.get("conn")
         if book is None or book.owner != line.get("conn"):
@@ -426,6 +453,26 @@ class _Run:
         for message in messages:
             outcome = self.take_book(book, message)
             self.count(book.dataset, inst, outcome)
+
+    def book_of(self, channel: str, inst: str, elapsed_ns: int | None) -> Book:
+        """Return the book of a frame; with its first frame it comes to be, out of a restart if it has lines.
+
+        A REST answer that was there before joins it now, at the answer's own time.
+        """
+        if (channel, inst) in self.books:
+            return self.books[channel, inst]
+        book = self.books[channel, inst] = Book(dataset_of(inst, channel), inst, channel)
+        self.restart(book)
+        if channel in SEQUENCED and inst in self.early:
+            self.seed(book, self.early.pop(inst))
+            self.run_deadlines(elapsed_ns)
+        return book
+
+    def lose_blind(self, conn: str | None) -> None:
+        """Give up the books of a link that may have lost a message without any test to show it [5]."""
+        for book in self.books.values():
+            if book.owner == conn and book.episode and book.channel in SEQUENCED and not book.episode.shows_losses:
+                self.lose(book, "sequence")
 
     def mark_odd(self, channel: str) -> None:
         """Count odd frames in a row; the first frame of a channel counts as many [5]."""
@@ -477,7 +524,7 @@ class _Run:
         return self.accept(book, message)
 
     def take_update(self, book: Book, episode: Episode, message: Message) -> str:
-        is_keep_alive = message.prev == message.seq
+        is_keep_alive = message.prev == message.seq  # an idle book's; all of them carry the same pair
         if (message.prev, message.seq) == episode.last_pair and (
             not is_keep_alive or message.event_ns == episode.last_event_ns
         ):
@@ -489,11 +536,8 @@ class _Run:
             self.lose(book, "sequence")
             self.keep_for_join(book, message)
             return "before_seed"
-        episode.joining = False
-        if is_keep_alive and message.event_ns is None:  # accepted, but no update
-            self.judge_event_time(message)
-            episode.last_pair, episode.last_event_ns = (message.prev, message.seq), None
-            return "applied"
+        if is_keep_alive and message.event_ns is None and not (message.bids or message.asks):
+            return "applied"  # it proves the chain, and changes nothing
         return self.accept(book, message)
 
     def keep_for_join(self, book: Book, message: Message) -> None:
@@ -507,15 +551,20 @@ class _Run:
             book.buffer.clear()
         book.buffer.append(message)
 
-    def take_rest(self, line: Line, recv_ns: int | None, elapsed_ns: int | None) -> None:
-        """Seed the books of an instrument that wait for a REST book."""
-        found = rest_book(line, recv_ns, elapsed_ns)
-        if found is None:
-            return
-        inst, rest = found
-        for book in self.books.values():
-            if book.inst == inst and book.channel in SEQUENCED and book.episode is None:
-                self.join(book, rest)
+    def take_rest(self, line: Line) -> None:
+        """Offer a REST answer to the books of its instrument; without any, the first answer is held for them."""
+        inst = rest_inst(line)
+        books = [book for book in self.books.values() if book.inst == inst]
+        if inst is not None and not books:
+            self.early.setdefault(inst, line)
+        for book in books:
+            if book.channel in SEQUENCED:
+                self.seed(book, line)
+
+    def seed(self, book: Book, line: Line) -> None:
+        rest = rest_book(line)
+        if rest is not None and book.episode is None:
+            self.join(book, rest)
 
     def join(self, book: Book, rest: Message) -> None:
         """Make one update, that of the last part, of a REST book and the buffered updates that continue it."""
@@ -569,6 +618,7 @@ class _Run:
             "until_received": None,
         }
         self.outcome.windows.append(book.window)
+        self.outcome.lost.add((book.dataset, book.inst))
 
     # ------------------------------------------------------------------------------------------ checksum
 
@@ -642,6 +692,8 @@ class _Run:
         book.episode = episode
         episode.bids, episode.asks, episode.update = bids, asks, message
         episode.checksum_ok, episode.bad_checksums = good, bad_checksums
+        episode.checked = episode.checked or good is not None
+        episode.joining = False
         episode.last_pair = None if message.seq is None else (message.prev, message.seq)
         episode.last_event_ns = message.event_ns
         episode.book_time_ns = book_time_ns
@@ -655,6 +707,7 @@ class _Run:
 
     def end_window(self, book: Book) -> None:
         book.buffer.clear()
+        self.outcome.lost.discard((book.dataset, book.inst))
         if book.window is not None:
             until_ns = book.episode.book_time_ns
             book.window["until_event"] = None if until_ns is None else utc_text(until_ns, 3)
@@ -717,6 +770,8 @@ class _Run:
             self.outcome.files.setdefault(path, []).append(text.encode() + b"\n")
 
     def is_sealed(self, book: Book, hour: int) -> bool:
+        if not self.seal:
+            return False
         has_later_line = self.newest_hour.get((book.dataset, book.inst), hour) > hour
         return has_later_line or self.clock_ns > (hour + 1) * HOUR_NS + SEAL_AFTER_NS
 

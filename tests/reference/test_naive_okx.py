@@ -148,9 +148,16 @@ def test_times_are_cut_not_rounded():
     assert utc_ns("2026-11-21T15:30:45.123Z") == 1795275045123 * 10**6
 
 
-@pytest.mark.parametrize("text", ["", "0", "000", "-1", "1.5", "x", "253402300800000", 1597026383085, None, "١"])
-def test_event_times_that_name_no_moment(text):
-    assert event_time(text) is None
+@pytest.mark.parametrize(
+    "ts", ["", "0", "000", "-1", "1.5", "x", "253402300800000", "١", 0, -1, 253402300800000, 1.5, True, None]
+)
+def test_event_times_that_name_no_moment(ts):
+    assert event_time(ts) is None
+
+
+@pytest.mark.parametrize("ts", ["1597026383085", 1597026383085])
+def test_event_time_is_text_or_a_whole_number(ts):
+    assert event_time(ts) == 1597026383085 * 10**6
 
 
 def test_market_follows_from_the_id():
@@ -378,12 +385,18 @@ def test_the_same_book_again_is_a_duplicate_even_where_book_time_is_ahead_of_it(
     assert counted(outcome) == {"received": 4, "applied": 3, "duplicate": 1}
 
 
-def test_a_keep_alive_without_event_time_is_accepted_but_no_update():
+def test_a_keep_alive_without_event_time_is_accepted_and_changes_nothing():
     silent = keep_alive(100, 10).replace(str(START_MS + 100), "0")
-    outcome = replay([[*tape(snapshot(0)), arrives(100, silent), *tape(book(200, prev=10, seq=11, bids=[]))]])
+    steps = [*tape(snapshot(0)), arrives(100, silent)]
+    outcome = replay([[*steps, *tape(book(200, prev=10, seq=11, bids=[]))]])
     assert shown(outcome) == [("44.200", 11, [])]
-    (line,) = lines_of(replay([[*tape(snapshot(0)), arrives(100, silent)]]))
+    (line,) = lines_of(replay([steps]))
     assert (line["prevSeqId"], line["received_utc"][17:]) == (-1, "44.050000Z")
+    again = replay([[*steps, *tape(snapshot(0, 99))]])  # equal rows and the event time of the snapshot before it
+    assert counted(again) == {"received": 3, "applied": 2, "duplicate": 1}
+    with_rows = book(100, prev=10, seq=10, bids=[BID]).replace(str(START_MS + 100), "0")
+    (line,) = lines_of(replay([[*tape(snapshot(0)), arrives(100, with_rows)]]))  # an update after all
+    assert (line["prevSeqId"], line["received_utc"][17:]) == (10, "44.100000Z")
 
 
 def test_an_unsolicited_snapshot_continues_or_resets():
@@ -437,11 +450,36 @@ def test_an_odd_first_frame_or_three_in_a_row_end_the_run():
     assert [(w["inst"], w["reason"]) for w in third.windows] == [(INST, "sequence"), ("ETH-USDT-SWAP", "disconnect")]
 
 
-def test_a_frame_that_is_no_json_touches_no_book():
-    steps = [*tape(snapshot(0)), arrives(50, '{"arg":{"channel":"books"'), arrives(60, "pong")]
+NAMELESS = json.dumps({"arg": {"channel": "books"}, "action": "update", "data": [{}]})
+UNREADABLE = pytest.mark.parametrize("frame", ['{"arg":{"channel":"books"', "", '{"data":NaN}', NAMELESS])
+
+
+@UNREADABLE
+def test_a_frame_of_no_book_loses_the_books_that_cannot_show_it(frame):
+    bare = book(0, bids=[BID], asks=[ASK], action="snapshot", inst="ETH-USDT")
+    other_link = arrives(10, book(5, bids=[BID], asks=[ASK], action="snapshot", inst="UNI-USDT"), conn="okx-2")
+    outcome = replay([[*tape(bare), other_link, arrives(60, frame), arrives(70, "pong")]])
+    assert [(w["inst"], w["reason"]) for w in outcome.windows] == [("ETH-USDT", "sequence")]
+
+
+@UNREADABLE
+def test_a_frame_of_no_book_leaves_alone_what_shows_a_loss(frame):
+    numbered, summed = snapshot(0), sent(plain(0, "snapshot", inst="ETH-USDT"), GOOD)
+    whole = book(0, bids=[BID], channel="books5", inst="UNI-USDT")
+    assert replay([[*tape(numbered, summed, whole), arrives(60, frame)]]).windows == []
+
+
+def test_a_checksum_of_an_earlier_episode_shows_no_loss_in_this_one():
+    frames = [sent(plain(0, "snapshot"), GOOD), book(100, bids=[["1", "1"]], action="snapshot")]
+    outcome = replay([[*tape(*frames), arrives(200, "{")]])
+    assert losses(outcome) == [("venue_reset", "44.000", "44.100"), ("sequence", "44.100", None)]
+
+
+def test_an_odd_frame_on_a_link_that_does_not_own_the_book_is_ignored():
+    steps = [*tape(snapshot(0)), arrives(100, book(100, prev=10), conn="okx-2")]
     outcome = replay([steps])
-    assert shown(outcome) == [("44.000", 10, [])]
     assert outcome.windows == []
+    assert counted(outcome) == {"received": 2, "applied": 1, "ignored": 1}
 
 
 def test_a_closed_link_loses_its_books_only():
@@ -458,6 +496,11 @@ def test_a_closed_link_loses_its_books_only():
     assert shown(outcome) == [("44.000", 10, ["gap"]), ("44.150", 12, ["after_gap"])]
     assert counted(outcome) == {"received": 3, "applied": 2, "ignored": 1}
     assert shown(outcome, HOUR_FILE.replace(INST, other)) == [("44.010", 10, [])]
+
+
+def test_a_link_opened_again_was_closed():
+    steps = [arrives(0, direction="open"), *tape(snapshot(0)), arrives(100, direction="open")]
+    assert losses(replay([steps])) == [("disconnect", "44.000", None)]
 
 
 def test_only_the_selected_instruments_are_recorded():
@@ -519,6 +562,23 @@ def test_a_rest_book_may_come_before_the_first_frame():
     assert shown(replay([steps])) == [("44.100", 12, ["seeded_from_rest"])]
 
 
+def test_the_first_early_rest_book_waits_with_its_own_stamps_for_a_channel_that_needs_it():
+    early = [rest_answer(50, 10, event_ms=20), rest_answer(60, 11, event_ms=30)]
+    frames = [book(100, bids=[BID], channel="books5"), book(4000, prev=10, seq=12, bids=[])]
+    outcome = replay([[*early, *tape(*frames)]])
+    # Opened at elapsed 50 with book time 20: due at 50 + 1980 + 1000 = 3030, which runs before the frame at 4050.
+    assert shown(outcome) == [("44.020", 10, ["seeded_from_rest"]), ("48.000", 12, [])]
+    assert lines_of(outcome)[0]["received_utc"][17:] == "44.050000Z"
+    refused = replay([[early[0] | {"status": 429}, early[1], *tape(*frames)]])
+    assert shown(refused) == []  # only the first is held
+
+
+def test_after_a_rest_book_a_snapshot_ends_the_join():
+    early = [*tape(book(100, prev=8, seq=9)), rest_answer(300, 10, event_ms=150)]
+    frames = [snapshot(400, 20, prev=10), book(500, prev=15, seq=30, bids=[])]
+    assert losses(replay([[*early, *tape(*frames)]])) == [("sequence", "44.400", None)]
+
+
 def test_a_rest_book_older_than_the_buffer_seeds_nothing():
     steps = [*tape(book(100, prev=11, seq=12)), rest_answer(300, 10, event_ms=150)]
     assert replay([steps]).files == {}
@@ -557,9 +617,9 @@ def sent(frame: str, value: int) -> str:
 GOOD = checksum(with_rows({}, [BID]), with_rows({}, [ASK]))
 
 
-def plain(at_ms: int, action: str = "update") -> str:
+def plain(at_ms: int, action: str = "update", **fields) -> str:
     """Write a frame of the years without sequence; updates repeat the book."""
-    return book(at_ms, bids=[BID], asks=[ASK], action=action)
+    return book(at_ms, bids=[BID], asks=[ASK], action=action, **fields)
 
 
 def test_without_a_sequence_one_mismatch_is_a_loss():
@@ -647,6 +707,15 @@ def test_a_later_run_starts_behind_the_bucket_of_the_last_line():
     assert losses(second) == [("restart", "44.100", "45.500")]
 
 
+def test_a_loss_that_an_earlier_run_left_open_marks_the_first_line():
+    lost = replay([[*tape(snapshot(0)), arrives(100, direction="close")]]).lost
+    assert lost == {("l2_perps", INST)}
+    steps = tape(snapshot(0), book(2000, prev=10, seq=11, bids=[]))
+    outcome = replay([steps], lost=lost)
+    assert shown(outcome) == [("44.000", 10, ["after_gap"]), ("46.000", 11, [])]
+    assert outcome.lost == set()
+
+
 def test_a_sealed_hour_takes_no_more_lines():
     other = "ETH-USDT-SWAP"
     end = 29 * 60_000 + 16_000  # 16:00:00
@@ -654,9 +723,12 @@ def test_a_sealed_hour_takes_no_more_lines():
     steps = tape(*frames, book(end + 121_000, prev=10, seq=11, bids=[BID]))
     for line in steps:
         line["recv_ns"] = None
-    outcome = replay([steps])
+    outcome = replay([steps], seal=True)
     assert outcome.late_lines == 1
     assert HOUR_FILE not in outcome.files
+    unsealed = replay([steps])
+    assert unsealed.late_lines == 0
+    assert HOUR_FILE in unsealed.files
 
 
 # ------------------------------------------------------------------------------------------------ recordings

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from l2_exporter.core.errors import SchemaError, VenueError
 from l2_exporter.core.events import BookPush, ClosingSoon, Other, Push, Refused, Subscribed, Unsubscribed
+from l2_exporter.core.venue import BookAsked
 from l2_exporter.venues.okx import CHANNELS, Okx
 from l2_exporter.venues.registry import venue_of_url
 from tests.okx_frames import ASKS, BIDS, INST, MS, T0, rest_book, snapshot, update
@@ -89,7 +90,7 @@ def test_snapshot_and_update() -> None:
 
 
 def test_missing_zero_and_minus_one_are_different() -> None:
-    numbers = [OKX.decode(snapshot(T0, 5, prev))[0] for prev in (None, 0, -1)]
+    numbers = [OKX.decode(snapshot(T0, seq, prev))[0] for seq, prev in ((None, None), (5, 0), (5, -1))]
     assert [push.prev_seq for push in numbers if isinstance(push, BookPush)] == [None, 0, -1]
 
 
@@ -160,8 +161,8 @@ def test_rest_book() -> None:
     assert (book.bids, book.asks, book.event_ns) == (BIDS, ASKS, T0 * MS)
     path = OKX.book_path("books50-l2-tbt", "A&B/C-USDT")
     assert path == "/api/v5/market/books?instId=A%26B%2FC-USDT&sz=50"
-    assert OKX.book_of_path("https://www.okx.com" + path) == "A&B/C-USDT"
-    assert OKX.book_of_path("https://www.okx.com/api/v5/public/instruments?instId=X") is None
+    assert OKX.book_asked("https://www.okx.com" + path) == BookAsked("A&B/C-USDT", 50)
+    assert OKX.book_asked("https://www.okx.com/api/v5/public/instruments?instId=X") is None
 
 
 @given(st.text(max_size=60) | JSON.map(json.dumps))

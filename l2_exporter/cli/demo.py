@@ -1,0 +1,90 @@
+"""The command `demo`: the same recorder against the built-in simulator, then a check and a summary."""
+
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from l2_exporter.archive.layout import Vault, iter_hour_files
+from l2_exporter.archive.verify import Verification
+from l2_exporter.archive.verify_select import select
+from l2_exporter.cli.record import run_recording
+from l2_exporter.cli.settings import load
+from l2_exporter.core.errors import ConfigError
+from l2_exporter.simulator.exchange import Settings
+from l2_exporter.simulator.running import running_exchange
+from l2_exporter.venues.registry import line_rules
+
+INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "BTC-USDT")
+DEFECTS_SHOWN = 20
+
+EXAMPLE = """\b
+Examples:
+  l2-exporter demo
+  l2-exporter demo --duration 10 --faults drop:0.01,close@5s
+"""
+
+
+@click.command("demo", epilog=EXAMPLE)
+@click.option("--duration", type=click.FloatRange(min=1), default=30.0, show_default=True, metavar="S")
+@click.option("--vault", type=click.Path(path_type=Path, file_okay=False), help="Default: a new vault-demo/TIME.")
+@click.option("--venues", default="okx", show_default=True, metavar="V,...", help="Simulated venues.")
+@click.option("--faults", default="", metavar="SPEC", help="Faults to inject, as in docs/SIMULATOR.md.")
+@click.option("--seed", type=int, default=1, show_default=True, help="What the simulated market does.")
+def command(duration: float, vault: Path | None, venues: str, faults: str, seed: int) -> None:
+    """Record a simulated exchange on this machine for a while, verify what was written, and sum it up.
+
+    No network is used, and no other vault is touched.
+    """
+    names = [name.strip() for name in venues.split(",") if name.strip()]
+    if names != ["okx"]:
+        raise ConfigError(f"the simulator offers okx, not {venues!r}")
+    root = vault.absolute() if vault is not None else _new_vault()
+    if any(root.glob("raw/**/*.jsonl*")):
+        raise click.UsageError(f"{root} holds lines already; a demo needs a vault of its own.")
+    logging.getLogger("l2_exporter.simulator").setLevel(logging.WARNING)
+    started_s = time.monotonic()
+    with running_exchange(Settings(seed=seed, instruments=INSTRUMENTS, faults=faults)) as exchange:
+        settings = load(
+            {
+                "config": None,
+                "vault": root,
+                "instruments": tuple(f"okx:{inst}" for inst in INSTRUMENTS),
+                "tape": True,
+                "ws_url": (f"okx={exchange.ws_url}",),
+                "rest_url": (f"okx={exchange.rest_url}",),
+            }
+        )
+        breaks = run_recording(settings, duration, None)
+    if breaks:
+        sys.exit(3)
+    sys.exit(_sum_up(root, time.monotonic() - started_s))
+
+
+def _new_vault() -> Path:
+    return Path("vault-demo").absolute() / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _sum_up(root: Path, took_s: float) -> int:
+    """Verify the vault and print what is in it; return the exit code."""
+    verification = Verification(select([root]), line_rules())
+    defects = list(verification.run())
+    click.echo("")
+    click.echo(f"recorded for {took_s:.0f} s: {verification.lines} lines in {verification.files} files")
+    for hour in iter_hour_files(root):
+        size = hour.path.stat().st_size
+        click.echo(f"  {hour.path.relative_to(root)}  {size / 1e6:.1f} MB")
+    for defect in defects[:DEFECTS_SHOWN]:
+        click.echo(f"  defect: {defect.path}:{defect.line} {defect.reason.value} {defect.detail}")
+    click.echo(f"verify: {len(defects)} defects")
+    inst = INSTRUMENTS[0]
+    click.echo("")
+    click.echo("what to look at next:")
+    click.echo(f"  l2-exporter show {inst} --vault {root}")
+    click.echo(f"  l2-exporter status --vault {root}   (the recorder has stopped, so it says so)")
+    click.echo(f"  the ledger: {Vault(root).ledger_folder('okx')}")
+    click.echo("  docs/FORMAT.md for what every field means; make record for the real thing")
+    return 1 if defects else 0

@@ -1,0 +1,118 @@
+"""The books of one feed: a keeper for each, made at its first appearance or at the start."""
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from l2_exporter.core.errors import VenueError, clip
+from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.keeper import Keeper
+from l2_exporter.core.records import BookSpec
+from l2_exporter.core.recovery import Recovery
+from l2_exporter.core.sampling import Sampler
+from l2_exporter.core.surroundings import Surroundings
+from l2_exporter.core.timetext import NS_PER_S
+from l2_exporter.core.venue import Venue, dataset_of
+
+BookKey = tuple[str, str]
+"""(channel, instrument), both in the venue's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How books are recorded.
+
+    Attributes:
+        connections: which books each connection subscribes; they are recorded from the start on. Empty in recordings.
+        only: those that may be recorded; None: all that have frames.
+        run: distinguishes the ids of this run's gaps from all others'.
+        checksum_resync: mismatches in a row that are a loss where a sequence proves continuity too; 0: never.
+    """
+
+    cadence_ns: int = 2 * NS_PER_S
+    depth: int = 400
+    grace_ns: int = NS_PER_S
+    connections: Mapping[str, Sequence[BookKey]] = field(default_factory=dict)
+    only: Collection[BookKey] | None = None
+    checksum_resync: int = 3
+    jitter_seed: int = 0
+    run: str = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A REST answer with a book."""
+
+    status: int
+    body: str
+    stamp: Stamp
+
+
+class Books:
+    """The keepers of one feed.
+
+    Attributes:
+        keepers: by (channel, instrument), in order of first appearance.
+    """
+
+    def __init__(self, venue: Venue, settings: Settings, shared: Surroundings) -> None:
+        self.keepers: dict[BookKey, Keeper] = {}
+        self._venue = venue
+        self._settings = settings
+        self._shared = shared
+
+    def keeper(self, channel: str, inst: str, stamp: Stamp) -> Keeper | None:
+        """Return the keeper of a book, a new one at its first appearance; None for a book that is not recorded.
+
+        Raises:
+            VenueError: the instrument's id can be no file name.
+            ConfigError: another instrument has the same path on some file system.
+        """
+        keeper = self.keepers.get((channel, inst))
+        if keeper is not None:
+            return keeper
+        only = self._settings.only
+        if only is not None and (channel, inst) not in only:
+            return None
+        spec = self.spec(channel, inst)
+        self._shared.history.admit(spec)
+        floor_of = partial(self._shared.history.floor, spec)
+        sampler = Sampler(self._settings.cadence_ns, self._settings.grace_ns, floor_of)
+        recovery = Recovery(random.Random(f"{self._settings.jitter_seed}/{channel}/{inst}"))
+        keeper = self.keepers[channel, inst] = Keeper(spec, self._shared, sampler, recovery)
+        keeper.started(stamp)
+        return keeper
+
+    def replied(self, inst: str, levels: int | None, answer: Answer) -> None:
+        """Offer a REST answer to the books of an instrument.
+
+        Args:
+            levels: how many a side were asked for, None if the request did not say.
+        """
+        for (channel, name), keeper in self.keepers.items():
+            if name == inst and not self._venue.channels[channel].whole:
+                self._offer(keeper, levels, answer)
+
+    def _offer(self, keeper: Keeper, levels: int | None, answer: Answer) -> None:
+        """Offer an answer to one book, cut to what its channel knows; one with fewer levels is of no use to it."""
+        spec = keeper.spec
+        depth = self._venue.channels[spec.channel].depth
+        try:
+            if answer.status != 200:
+                raise VenueError(f"HTTP status {answer.status}")
+            if levels is not None and (depth is None or levels < depth):
+                raise VenueError(f"{levels} levels were asked for, the channel has {depth or 'all'}")
+            book = self._venue.decode_book(spec.channel, spec.inst, answer.body)
+        except VenueError as error:
+            keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": clip(str(error))})
+        else:
+            keeper.replied(book, answer.stamp)
+
+    def spec(self, name: str, inst: str) -> BookSpec:
+        """Describe a book: its dataset, depth and decimals."""
+        channel = self._venue.channels[name]
+        market = self._venue.market_of(inst)
+        depth = self._settings.depth if channel.depth is None else min(self._settings.depth, channel.depth)
+        dataset = dataset_of(market, channel)
+        return BookSpec(self._venue.name, market, dataset, name, inst, depth, channel.time_decimals)

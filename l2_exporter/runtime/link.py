@@ -1,0 +1,223 @@
+"""One connection: opened, read, kept alive, closed, opened again. What its frames mean is the feed's business."""
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, PayloadTooBig, WebSocketException
+
+from l2_exporter.archive.tape import TapeLine
+from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.venue import LinkRules
+from l2_exporter.runtime.clock import Clock
+from l2_exporter.runtime.inbox import Inbox
+from l2_exporter.runtime.reconnecting import Bucket, reconnect_waits
+
+MAX_FRAME_BYTES = 32 << 20
+OPEN_TIMEOUT_S = 10
+CLOSE_TIMEOUT_S = 2
+FULL_FOR_S = 30.0
+"""An inbox that stays full so long is a machine that cannot keep up: the link is closed, and the loss declared."""
+STABLE_AFTER_S = 60.0
+WATCH_EVERY_S = 1.0
+STALL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """How one connection is made.
+
+    Attributes:
+        replaces: the connection it takes over from.
+        before_connect: waits until the venue allows another attempt.
+        sent: told of every text that has been sent.
+    """
+
+    conn: str
+    url: str
+    rules: LinkRules
+    tls: ssl.SSLContext | None
+    replaces: str | None
+    before_connect: Callable[[], Awaitable[None]]
+    sent: Callable[[str, str], None]
+
+
+class Link:
+    """Keeps one connection open until it is stopped.
+
+    Attributes:
+        state: connecting, open, waiting or stopped; opened: how often; last_error: why it was closed last.
+    """
+
+    def __init__(self, settings: LinkSettings, inbox: Inbox, clock: Clock) -> None:
+        self.settings = settings
+        self.state = "connecting"
+        self.opened = 0
+        self.frames = 0
+        self.last_error: str | None = None
+        self._inbox = inbox
+        self._clock = clock
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._close_why: str | None = None
+        self._closing = asyncio.Event()
+        self._retired = False
+        self._heard_s = 0.0
+
+    @property
+    def conn(self) -> str:
+        """Its name."""
+        return self.settings.conn
+
+    def send(self, text: str) -> None:
+        """Send a text as soon as the venue's limits allow."""
+        self._outbox.put_nowait(text)
+
+    def close(self, why: str, *, retire: bool = False) -> None:
+        """Close the connection; it is opened again unless it is retired."""
+        self._retired = self._retired or retire
+        self._close_why = why
+        self._closing.set()
+
+    async def run(self) -> None:
+        """Connect, read, and connect again, until retired."""
+        waits = reconnect_waits(random.Random())
+        loop = asyncio.get_running_loop()
+        while True:
+            opened_s = loop.time()
+            self.last_error = await self._one_connection()
+            if self._is_retired():
+                self.state = "stopped"
+                return
+            if loop.time() - opened_s > STABLE_AFTER_S:
+                waits = reconnect_waits(random.Random())
+            self.state = "waiting"
+            await asyncio.sleep(next(waits))
+
+    def _is_retired(self) -> bool:
+        return self._retired
+
+    async def _one_connection(self) -> str:
+        """Open one connection and read it to its end; return why it ended."""
+        settings = self.settings
+        self.state = "connecting"
+        self._closing.clear()
+        self._close_why = None
+        self._outbox = asyncio.Queue()
+        try:
+            await settings.before_connect()
+            async with connect(
+                settings.url,
+                ssl=settings.tls if settings.url.startswith("wss:") else None,
+                compression="deflate" if settings.rules.deflate else None,
+                max_size=MAX_FRAME_BYTES,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=None if settings.rules.ping else settings.rules.ping_after_s,
+                ping_timeout=None,
+            ) as socket:
+                why = await self._opened(socket)
+        except (OSError, WebSocketException, TimeoutError, ValueError) as error:
+            why = f"connect_failed: {type(error).__name__}: {error}"
+        self._put("close", why)
+        return why
+
+    async def _opened(self, socket: ClientConnection) -> str:
+        """Use an open connection until it ends; return why it ended."""
+        self.state = "open"
+        self.opened += 1
+        self._heard_s = asyncio.get_running_loop().time()
+        replaces = self.settings.replaces
+        self._put("open", "" if replaces is None else f'{{"replaces":"{replaces}"}}')
+        parts = (self._read(socket), self._send(socket), self._watch(socket), self._told())
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, socket: ClientConnection) -> str:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                frame = await socket.recv()
+                if len(self._inbox) > 0:
+                    try:
+                        await asyncio.wait_for(self._inbox.room(), FULL_FOR_S)
+                    except TimeoutError:
+                        return f"overflow: inputs wait for more than {FULL_FOR_S:.0f} s"
+                self._heard_s = loop.time()
+                self.frames += 1
+                self._put("in", frame)
+        except PayloadTooBig as error:
+            return f"oversize: {error}"
+        except ConnectionClosed as error:
+            if error.sent is not None and error.sent.code == 1009:
+                return f"oversize: {error}"
+            return f"disconnect: {error}"
+        except OSError as error:
+            return f"disconnect: {error}"
+
+    async def _send(self, socket: ClientConnection) -> str:
+        """Send what is in the outbox, within the venue's limit of requests."""
+        rules, loop = self.settings.rules, asyncio.get_running_loop()
+        bucket = Bucket(rules.request_burst, rules.requests_per_hour / 3600)
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                text = await self._outbox.get()
+                await asyncio.sleep(bucket.wait_s(loop.time()))
+                await socket.send(text)
+                self.settings.sent(self.conn, text)
+        # The reader tells why the connection ended.
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await ended
+
+    async def _watch(self, socket: ClientConnection) -> str:
+        """Ask a silent venue whether it is there; give up on one that does not answer. A stall of ours is not its."""
+        rules, loop = self.settings.rules, asyncio.get_running_loop()
+        asked = False
+        before_s = loop.time()
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            now_s = loop.time()
+            if now_s - before_s > WATCH_EVERY_S + STALL_S or len(self._inbox) > 0:
+                self._heard_s = max(self._heard_s, now_s - rules.ping_after_s)
+            before_s = now_s
+            silent_s = now_s - self._heard_s
+            asked = asked and silent_s >= rules.ping_after_s
+            if silent_s >= rules.dead_after_s:
+                return f"stale: silent for {silent_s:.0f} s"
+            if silent_s >= rules.ping_after_s and not asked and rules.ping is not None:
+                asked = True
+                with contextlib.suppress(ConnectionClosed):
+                    await socket.send(rules.ping)
+                    self.settings.sent(self.conn, rules.ping)
+
+    async def _told(self) -> str:
+        """Wait until we are told to close."""
+        await self._closing.wait()
+        return self._close_why or "disconnect: closed by us"
+
+    def _put(self, direction: str, frame: str | bytes) -> None:
+        stamp = self._clock.stamp()
+        self._inbox.put(input_line(direction, self.conn, stamp, frame, url=self.settings.url))
+
+
+def input_line(
+    direction: str,
+    conn: str,
+    stamp: Stamp,
+    frame: str | bytes,
+    *,
+    url: str | None = None,
+    request: str | None = None,
+    status: int = 200,
+) -> TapeLine:
+    """Make an input of this moment; it gets its number when it is processed."""
+    return TapeLine(direction, conn, None, stamp.recv_ns, stamp.elapsed_ns, url, frame, request, status)

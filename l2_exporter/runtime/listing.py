@@ -1,0 +1,113 @@
+"""What the venue says of the instruments that are recorded: at the start, and once a day from then on."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from l2_exporter.archive.disk import Disk
+from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.metadata import Metadata
+from l2_exporter.core.errors import ArchiveError, TransportError, VenueError
+from l2_exporter.core.instrument import Instrument
+from l2_exporter.core.records import BookSpec, LedgerRecord
+from l2_exporter.core.venue import Venue
+from l2_exporter.runtime.clock import Clock
+from l2_exporter.runtime.instruments import check_wanted, compare, fetch_instruments, markets_of
+from l2_exporter.runtime.rest import RestClient
+from l2_exporter.runtime.session import Session
+
+log = logging.getLogger("l2_exporter.listing")
+
+EVERY_S = 24 * 3600.0
+AGAIN_S = 300.0
+"""While the list cannot be fetched it is asked for this often."""
+
+
+class Listing:
+    """Keeps the metadata of one venue's recorded instruments.
+
+    Attributes:
+        unchecked: ids that nobody has confirmed: the list could not be fetched, and nothing was saved of them.
+    """
+
+    def __init__(self, venue: Venue, insts: Sequence[str], vault: Vault, rest: RestClient, clock: Clock) -> None:
+        self.unchecked: list[str] = []
+        self._venue = venue
+        self._insts = insts
+        self._rest = rest
+        self._clock = clock
+        self._store = Metadata(Disk(), vault)
+        self._fetched = False
+        self._gone: set[str] = set()
+        self._events: list[tuple[str, str, dict[str, object] | None]] = []
+
+    def begin(self) -> None:
+        """Check the instruments before anything is recorded.
+
+        Raises:
+            ConfigError: the venue lists no such instrument; near matches are named.
+        """
+        try:
+            fresh = self._fetch()
+        except (TransportError, VenueError) as error:
+            saved = [inst for inst in self._insts if self._saved(inst) is not None]
+            self.unchecked = [inst for inst in self._insts if inst not in saved]
+            log.warning(
+                "%s; %d instruments begin from saved metadata, %d unchecked", error, len(saved), len(self.unchecked)
+            )
+            self._events.append(("config", "", {"instruments_unchecked": self.unchecked, "error": str(error)[:200]}))
+            return
+        check_wanted(self._venue.name, self._insts, fresh)
+        self._take(fresh)
+
+    async def run(self, session: Session) -> None:
+        """Note what was found, then look again once a day, or soon if the list could not be fetched."""
+        self._note(session)
+        while True:
+            await asyncio.sleep(EVERY_S if self._fetched else AGAIN_S)
+            try:
+                fresh = await asyncio.to_thread(self._fetch)
+            except (TransportError, VenueError) as error:
+                log.warning("%s", error)
+                continue
+            self._take(fresh)
+            self._note(session)
+
+    def _fetch(self) -> list[Instrument]:
+        return fetch_instruments(self._rest, self._venue, markets_of(self._venue, self._insts))
+
+    def _take(self, fresh: list[Instrument]) -> None:
+        """Compare with what was saved, and save what is new."""
+        now_ns = self._clock.wall_ns()
+        saved = [old for old in map(self._saved, self._insts) if old is not None]
+        found = compare([old for old in saved if old.inst not in self._gone], fresh, now_ns)
+        self._events += [(event.kind, event.inst, event.detail) for event in found]
+        self._gone |= {event.inst for event in found if event.kind in ("delisted", "expired")}
+        listed = {instrument.inst: instrument for instrument in fresh}
+        self._events += [("delisted", inst, {"listed": False}) for inst in self.unchecked if inst not in listed]
+        self.unchecked = []
+        self._fetched = True
+        for inst in self._insts:
+            if inst in listed:
+                try:
+                    self._store.remember(listed[inst], now_ns)
+                except ArchiveError as error:
+                    log.warning("the metadata of %s could not be saved: %s", inst, error)
+
+    def _saved(self, inst: str) -> Instrument | None:
+        try:
+            return self._store.newest(self._venue.name, inst)
+        except ArchiveError as error:
+            log.warning("the saved metadata of %s cannot be read: %s", inst, error)
+            return None
+
+    def _note(self, session: Session) -> None:
+        """Say in the ledger what happened to which books."""
+        events, self._events = self._events, []
+        now_ns = self._clock.wall_ns()
+        for kind, inst, detail in events:
+            specs: list[BookSpec | None] = [
+                keeper.spec for keeper in session.recorder.feed.keepers.values() if keeper.spec.inst == inst
+            ]
+            for spec in specs or [None]:
+                session.archive.note(LedgerRecord(now_ns, kind, spec=spec, detail=detail))

@@ -1,0 +1,255 @@
+"""Recording from start to stop: sessions of all venues on one loop, signals, status, and what the console is told."""
+
+import asyncio
+import logging
+import random
+import signal
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from l2_exporter.archive.layout import Vault
+from l2_exporter.core.books import BookKey
+from l2_exporter.core.errors import ConfigError
+from l2_exporter.core.records import LedgerRecord, SnapshotRecord
+from l2_exporter.core.timetext import NS_PER_S
+from l2_exporter.core.venue import Venue
+from l2_exporter.runtime.clock import Clock
+from l2_exporter.runtime.journal import Journal
+from l2_exporter.runtime.listing import Listing
+from l2_exporter.runtime.pacing import limits_of
+from l2_exporter.runtime.rest import RestClient
+from l2_exporter.runtime.session import Session, SessionSettings, spread
+from l2_exporter.runtime.status import StatusFile
+
+log = logging.getLogger("l2_exporter.record")
+
+STATUS_EVERY_S = 2.0
+SUMMARY_EVERY_S = 60.0
+PROBE_EVERY_S = 3600.0
+"""A venue stopped by a schema break is tried again so often, as long as another one is recorded."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePlan:
+    """One venue's part of a recording."""
+
+    venue: Venue
+    books: Sequence[BookKey]
+    ws_url: str
+    rest_url: str
+    origin: str
+    books_per_connection: int
+    checksum_resync: int
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPlan:
+    """A recording.
+
+    Attributes:
+        duration_s: stop after so many seconds; None: when told to.
+    """
+
+    vault: Vault
+    venues: Sequence[VenuePlan]
+    cadence_ns: int
+    depth: int
+    grace_ns: int
+    tape: bool
+    fsync_s: float
+    duration_s: float | None
+
+
+class Recording:
+    """All venues of one plan.
+
+    Attributes:
+        build_fails: the line of each venue that was stopped because its frames are not what they were.
+    """
+
+    def __init__(self, plan: RecordPlan, say: Say) -> None:
+        self.build_fails: list[str] = []
+        self._plan = plan
+        self._say = say
+        self._clock = Clock()
+        self._stopping = asyncio.Event()
+        self._working = len(plan.venues)
+
+    def stop(self) -> None:
+        """Begin a clean stop."""
+        self._stopping.set()
+
+    async def run(self, listings: Sequence[tuple[VenuePlan, Listing, RestClient]]) -> None:
+        """Record until stopped, or until no venue is left.
+
+        Raises:
+            ArchiveError: the archive cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        if self._plan.duration_s is not None:
+            loop.call_later(self._plan.duration_s, self.stop)
+        async with asyncio.TaskGroup() as group:
+            for plan, listing, rest in listings:
+                group.create_task(self._venue(plan, listing, rest))
+
+    async def _venue(self, plan: VenuePlan, listing: Listing, rest: RestClient) -> None:
+        """Record one venue; after a schema break try again hourly while others go on."""
+        while True:
+            session = Session(self._session_settings(plan), self._plan.vault, rest, self._clock, self._watch())
+            await self._session(session, listing)
+            if session.recorder.build_fail is None:
+                return
+            self._working -= 1
+            self.build_fails.append(session.recorder.build_fail)
+            log.critical("%s", session.recorder.build_fail)
+            if self._working == 0:
+                self.stop()
+                return
+            try:
+                await asyncio.wait_for(self._stopping.wait(), PROBE_EVERY_S)
+            except TimeoutError:
+                self._working += 1
+                continue
+            return
+
+    async def _session(self, session: Session, listing: Listing) -> None:
+        vault = self._plan.vault
+        status = StatusFile(vault, session.settings.venue.name, str(vault.root))
+        helpers = [
+            asyncio.create_task(self._report(session, status)),
+            asyncio.create_task(listing.run(session)),
+            asyncio.create_task(self._stop_with_me(session)),
+        ]
+        state = "failed"
+        try:
+            await session.run()
+            state = "stopped" if session.recorder.build_fail is None else "schema_break"
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            status.finish(session, state, self._clock.stamp())
+            self._say(summary(session))
+
+    async def _stop_with_me(self, session: Session) -> None:
+        await self._stopping.wait()
+        session.stop()
+
+    async def _report(self, session: Session, status: StatusFile) -> None:
+        """Replace the status every few seconds, and sum up on the console once a minute."""
+        until_summary_s = SUMMARY_EVERY_S
+        while True:
+            status.update(session, "running", self._clock.stamp())
+            await asyncio.sleep(STATUS_EVERY_S)
+            until_summary_s -= STATUS_EVERY_S
+            if until_summary_s <= 0:
+                until_summary_s = SUMMARY_EVERY_S
+                self._say(summary(session))
+
+    def _watch(self) -> Callable[[SnapshotRecord | LedgerRecord], None]:
+        """Tell the log of every record, and the console of each episode's beginning and of losses."""
+        journal = Journal()
+
+        def saw(record: SnapshotRecord | LedgerRecord) -> None:
+            journal.saw(record)
+            if isinstance(record, LedgerRecord) and record.spec is not None:
+                if record.kind == "live":
+                    detail = record.detail or {}
+                    bids, asks = detail.get("bids"), detail.get("asks")
+                    self._say(f"[{record.spec.inst}] Snapshot loaded: {bids} bids, {asks} asks")
+                elif record.kind == "gap" and record.reason != "restart":
+                    self._say(f"[{record.spec.inst}] lost: {record.reason}")
+
+        return saw
+
+    def _session_settings(self, plan: VenuePlan) -> SessionSettings:
+        return SessionSettings(
+            venue=plan.venue,
+            ws_url=plan.ws_url,
+            origin=plan.origin,
+            connections=spread(plan.venue.name, plan.books, plan.books_per_connection),
+            cadence_ns=self._plan.cadence_ns,
+            depth=self._plan.depth,
+            grace_ns=self._plan.grace_ns,
+            checksum_resync=plan.checksum_resync,
+            tape=self._plan.tape,
+            fsync_ns=int(self._plan.fsync_s * NS_PER_S),
+            tls=_tls(plan),
+            jitter_seed=random.SystemRandom().randrange(1 << 31),
+            run=f"{time.time_ns():x}",
+        )
+
+
+def record(plan: RecordPlan, say: Say) -> list[str]:
+    """Record until a signal, the plan's duration, or the last venue's schema break; return the breaks' lines.
+
+    Raises:
+        ConfigError: an instrument that its venue does not list.
+        ArchiveError: the archive cannot be written.
+    """
+    clock = Clock()
+    listings = []
+    with ExitStack() as stack:
+        for venue in plan.venues:
+            rest = make_rest(venue)
+            stack.callback(rest.close)
+            insts = list(dict.fromkeys(inst for _, inst in venue.books))
+            listing = Listing(venue.venue, insts, plan.vault, rest, clock)
+            listing.begin()
+            listings.append((venue, listing, rest))
+        return asyncio.run(_record(plan, say, listings))
+
+
+async def _record(plan: RecordPlan, say: Say, listings: Sequence[tuple[VenuePlan, Listing, RestClient]]) -> list[str]:
+    recording = Recording(plan, say)
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in _stop_signals()}
+    for number in before:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(recording.stop))
+    try:
+        await recording.run(listings)
+    except* Exception as group:  # noqa: BLE001 - unwrapped: the first failure is the one to tell
+        raise group.exceptions[0] from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return recording.build_fails
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """List the signals that mean a clean stop on this system."""
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def make_rest(plan: VenuePlan) -> RestClient:
+    """Make the REST client of a venue."""
+    return RestClient(plan.rest_url, limits_of(plan.venue.link), plan.ca_file)
+
+
+def _tls(plan: VenuePlan) -> ssl.SSLContext | None:
+    """Make the TLS settings of a venue's sockets: the system's certificates, or those of `ca_file`."""
+    if not plan.ws_url.startswith("wss:"):
+        return None
+    try:
+        return ssl.create_default_context(cafile=None if plan.ca_file is None else str(plan.ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"ca_file {plan.ca_file} cannot be used: {error}") from error
+
+
+def summary(session: Session) -> str:
+    """Sum a session up in one line."""
+    keepers = session.recorder.feed.keepers.values()
+    live = sum(keeper.standing.value == "live" for keeper in keepers)
+    received = sum(keeper.counts.received for keeper in keepers)
+    lines = sum(session.archive.lines.values())
+    losses = sum(session.recorder.losses[reason] for reason in session.recorder.losses if reason != "restart")
+    name = session.settings.venue.name
+    return f"{name}: {live}/{len(keepers)} live, {received} messages, {lines} lines, {losses} losses"

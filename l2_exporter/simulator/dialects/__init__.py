@@ -1,0 +1,1 @@
+"""The venues that can be simulated, one file each."""
