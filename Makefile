@@ -4,10 +4,19 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: test check lint types layers format clean
+.PHONY: test demo record soak check lint types layers format clean
 
 test: $(STAMP)  ## all tests (under 5 minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n auto
+
+demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, no network
+	$(BIN)/l2-exporter demo
+
+record: $(STAMP)  ## record for real, into ./vault, until Ctrl-C
+	$(BIN)/l2-exporter record
+
+soak: $(STAMP)  ## the long tests: kills, many seeds, memory over time
+	$(BIN)/python -m pytest -m soak
 
 check: $(STAMP) lint types layers test  ## what every change must pass
 

@@ -164,6 +164,9 @@ LEDGER_REASONS = (
     Reason("resubscribe", "asked for by unsubscribing and subscribing again", ("resync",)),
     Reason("rest", "asked for by REST", ("resync",)),
     Reason("rest_failed", "REST gave no usable answer; asked again later", ("resync",)),
+    Reason("tape", "the tape stops here for the rest of the run; lines go on", ("write_suspended",)),
+    Reason("begun", "the new connection has been opened", ("planned_reconnect",)),
+    Reason("done", "every book was taken over; the old connection is closed", ("planned_reconnect",)),
     Reason("checksum_zero", "the checksum is a constant 0: the venue has switched it off", ("canary",)),
     Reason("checksum_absent", "the channel used to carry a checksum and no longer does", ("canary",)),
     Reason("algorithm_changed", "a fresh book fails its checksum: checking stops for this run", ("canary",)),
@@ -249,6 +252,8 @@ STATUS_FIELDS = (
     Field("connections", Type.LIST, "", False, "one object a connection"),
     Field("disk", Type.OBJECT, "", False, "free_bytes, hours_to_full"),
     Field("sync_lag_s", Type.NUMBER, "s", False, "age of the oldest line that is not yet synced to disk"),
+    Field("books_suspended", Type.INTEGER, "books", False, "books whose lines the disk does not take at the moment"),
+    Field("inputs_waiting", Type.INTEGER, "inputs", False, "inputs received and not yet processed"),
 )
 
 STATUS_INSTRUMENT_FIELDS = (
@@ -262,6 +267,8 @@ STATUS_INSTRUMENT_FIELDS = (
     Field("lines", Type.INTEGER, "lines", False, "written in this run"),
     Field("losses", Type.INTEGER, "losses", False, "declared in this run"),
     Field("checksum", Type.OBJECT, "messages", False, "ok, mismatch, unchecked"),
+    Field("best_bid", Type.DECIMAL, "price", True, "best bid at the moment"),
+    Field("best_ask", Type.DECIMAL, "price", True, "best ask at the moment"),
 )
 
 METADATA_FIELDS = (

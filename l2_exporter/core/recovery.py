@@ -10,7 +10,7 @@ from l2_exporter.core.timetext import NS_PER_S
 
 FIRST_WAIT_NS = 5 * NS_PER_S
 LONGEST_WAIT_NS = 60 * NS_PER_S
-BUDGET = 8
+BUDGET = 20
 SUSPECT_WAIT_NS = 900 * NS_PER_S
 CLEARED_AFTER_NS = 600 * NS_PER_S
 

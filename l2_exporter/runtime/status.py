@@ -72,8 +72,8 @@ def describe(session: Session, state: str, vault: str, now: Stamp) -> dict[str, 
         ],
         "disk": _disk(session, elapsed_ns),
         "sync_lag_s": round(session.archive.sync_lag_ns(elapsed_ns) / NS_PER_S, 3),
-        "lines_suspended": session.archive.suspended,
-        "waiting_inputs": len(session.inbox),
+        "books_suspended": session.archive.suspended,
+        "inputs_waiting": len(session.inbox),
     }
 
 
