@@ -138,6 +138,15 @@ def _instruments(query: Mapping[str, str], venue: Venue) -> Reply:
     return _data(chosen) if chosen or "instId" not in query else _refusal("51001", "Instrument ID does not exist.")
 
 
+def _underlyings(query: Mapping[str, str], venue: Venue) -> Reply:
+    """Answer the underlyings of one type: a list of texts in a list."""
+    inst_type = query.get("instType", "")
+    if inst_type not in ("SWAP", "FUTURES", "OPTION"):
+        return _refusal("51000", "Parameter instType error")
+    listed = [_listed(number, inst) for number, inst in enumerate(venue.instruments.values(), start=1)]
+    return _data([sorted({str(row["uly"]) for row in listed if row["instType"] == inst_type})])
+
+
 def _status(query: Mapping[str, str], venue: Venue) -> Reply:
     """Answer the maintenances, of one state if asked."""
     rows = [_maintenance(window, venue.now_ns) for window in venue.maintenances]
@@ -152,6 +161,7 @@ STATUS_PATH = "/api/v5/system/status"
 _ANSWERS: Mapping[str, Callable[[Mapping[str, str], Venue], Reply]] = {
     BOOK_PATH: _book,
     "/api/v5/public/instruments": _instruments,
+    "/api/v5/public/underlying": _underlyings,
     STATUS_PATH: _status,
     "/api/v5/public/time": _time,
 }
