@@ -1,8 +1,4 @@
-"""start_l2.bat, which only Windows can run: what can be said of its text, and its steps, taken by a small stand-in for cmd.
-
-The stand-in knows just the commands of this file, expands variables as cmd does, and refuses a line whose expansion has
-a character outside of quotes that cmd would act on.
-"""
+"""start_l2.bat, which only Windows can run: what its text says, and its steps as a stand-in for cmd takes them."""
 
 import re
 from collections.abc import Iterator
@@ -11,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from l2_exporter.cli import main as program
+from tests.tools.batch import Cmd
 
 ROOT = Path(__file__).parents[1]
 BAT = ROOT / "start_l2.bat"
@@ -67,122 +64,19 @@ def test_what_may_hold_spaces_and_ampersands_stands_in_quotes(name: str) -> None
 # ---- the steps ------------------------------------------------------------------------------------------------------
 
 
-class Cmd:
-    """Takes the steps of the file. Programs are not run: `outcomes` answers with exit codes, by what a command begins with.
-
-    Attributes:
-        ran: every program that was started, as cmd would have started it; said: what echo printed.
-    """
-
-    def __init__(self, arguments: str, outcomes: dict[str, list[int]], click: bool = False, files: str = "") -> None:
-        self.arguments = arguments
-        self.outcomes = outcomes
-        self.files = files.split()
-        self.variables = {"ERRORLEVEL": "1", "SystemRoot": "C:\\Windows", "cmdcmdline": CLICK if click else PROMPT}
-        self.ran: list[str] = []
-        self.said: list[str] = []
-        self.exit_code: int | None = None
-
-    def run(self) -> "Cmd":
-        """Take steps until `exit /b`."""
-        at, steps = 0, 0
-        while self.exit_code is None:
-            steps += 1
-            assert steps < 1_000, "it never ends"
-            target = self.step(LINES[at])
-            at = LINES.index(f":{target}") + 1 if target else at + 1
-        return self
-
-    def step(self, line: str) -> str | None:
-        """Take one line; return the label it jumps to."""
-        if not line or line.startswith((":", "rem ", "@echo off", "setlocal ")):
-            return None
-        if match := re.fullmatch(r"for %%c in \((.*)\) do (.*)", line):
-            for word in match[1].split():
-                assert self.command(self.expand(match[2].replace("%%c", word))) is None
-            return None
-        return self.command(self.expand(line))
-
-    def expand(self, line: str) -> str:
-        """Replace variables from left to right; what they hold is not looked at again."""
-
-        def value(match: re.Match[str]) -> str:
-            text = match[0]
-            if text in ("%*", "%~1", "%~dp0"):
-                first = next(iter(re.findall(r'"[^"]*"|[^\s=,;]+', self.arguments)), "")
-                return {"%*": self.arguments, "%~1": first.strip('"'), "%~dp0": FOLDER}[text]
-            name, _, change = text.strip("%").partition(":")
-            held = self.variables.get(name)
-            if held is None:
-                return change and f"{change}%"
-            return self.changed(held, change) if change else held
-
-        return re.sub(r"%(?:\*|~1|~dp0|\w+(?::[^%]*)?%)", value, line)
-
-    def changed(self, held: str, change: str) -> str:
-        """Apply `~0,1`, `*upto=new` or `old=new` to what a variable holds."""
-        if change == "~0,1":
-            return held[:1]
-        old, _, new = change.partition("=")
-        if not old.startswith("*"):
-            return re.sub(re.escape(old), lambda _: new, held, flags=re.IGNORECASE)
-        at = held.lower().find(old[1:].lower())
-        return held if at < 0 else new + held[at + len(old) - 1 :]
-
-    def command(self, line: str) -> str | None:
-        """Take a line whose variables have been replaced; return the label it jumps to."""
-        outside = re.sub(r'"[^"]*"', "", re.sub(r" (2?>nul)\b", "", line.replace(" || ", " ")))
-        assert not set(outside) & set("&|<>^"), f"cmd would act on a character of: {line}"
-        if match := re.fullmatch(r'if (not )?(?:defined (\w+)|exist "(.*?)"|"(.*?)"=="(.*?)") ((?:goto|set) .*)', line):
-            negated, defined, path, left, right, then = match.groups()
-            if path is not None:
-                holds = path in self.files
-            else:
-                holds = defined in self.variables if defined else left == right
-            return self.command(then) if holds is not bool(negated) else None
-        if line.startswith("goto "):
-            return line.removeprefix("goto ")
-        word, _, rest = line.partition(" ")
-        return getattr(self, f"do_{word.removesuffix('.')}", self.program)(line, rest)
-
-    def do_set(self, _line: str, rest: str) -> None:
-        if rest.startswith("/a "):
-            name, _, number = rest.removeprefix("/a ").strip('"').partition("=")
-            first, second = number.split(" + ")
-            rest = f"{name}={int(self.variables[first]) + int(second)}"
-        elif rest.startswith('"'):
-            rest = rest[1 : rest.rindex('"')]
-        name, _, held = rest.partition("=")
-        self.variables.pop(name, None)
-        if held:
-            self.variables[name] = held
-
-    def do_echo(self, line: str, rest: str) -> None:
-        self.said.append("" if line == "echo." else rest)
-
-    def do_pushd(self, _line: str, rest: str) -> str | None:
-        assert rest == f'"{FOLDER}" || goto no_folder'
-        return "no_folder" if self.outcomes.get("pushd") else None
-
-    def do_popd(self, _line: str, _rest: str) -> None:
-        pass
-
-    def do_exit(self, _line: str, rest: str) -> None:
-        self.exit_code = int(rest.removeprefix("/b "))
-
-    def program(self, line: str, _rest: str) -> None:
-        self.ran.append(line.replace(" >nul", "").replace(" 2>nul", "").removeprefix("call "))
-        codes = next((codes for start, codes in self.outcomes.items() if self.ran[-1].startswith(start)), [0])
-        self.variables["ERRORLEVEL"] = str(codes.pop(0) if len(codes) > 1 else codes[0])
-
-
 READY = ".venv\\Scripts\\python.exe"
 
 
-def started(arguments: str, codes: list[int], **more: object) -> Cmd:
-    """Start the file where everything is installed; the program ends with these exit codes, one after the other."""
-    name = "retention" if arguments.startswith("retention") else "pytest" if arguments.startswith("test") else ""
-    return Cmd(arguments, {f"{RUN} {name or 'l2_exporter'}": codes}, files=READY, **more).run()  # type: ignore[arg-type]
+def prepared(outcomes: dict[str, list[int]], *files: str, arguments: str = "status", click: bool = False) -> Cmd:
+    """Run the file where there are only these files; programs end with exit code 0 unless told otherwise."""
+    cmd = Cmd(LINES, arguments, outcomes, cmdcmdline=CLICK if click else PROMPT, folder=FOLDER, files=files)
+    return cmd.run()
+
+
+def started(arguments: str, codes: list[int], *, click: bool = False) -> Cmd:
+    """Run the file where everything is installed; the program ends with these exit codes, one after the other."""
+    module = {"retention": "retention", "test": "pytest"}.get(arguments.partition(" ")[0], "l2_exporter")
+    return prepared({f"{RUN} {module}": codes}, READY, arguments=arguments, click=click)
 
 
 def modules(cmd: Cmd) -> list[str]:
@@ -267,10 +161,6 @@ def test_the_operations_page_has_the_same_table() -> None:
 # ---- the environment ------------------------------------------------------------------------------------------------
 
 
-def prepared(outcomes: dict[str, list[int]], files: str = "", arguments: str = "status", click: bool = False) -> Cmd:
-    return Cmd(arguments, outcomes, click=click, files=files).run()
-
-
 def test_the_first_start_makes_the_environment_and_installs() -> None:
     cmd = prepared({"fc ": [1]})
     assert [line.split(" -c ")[0] for line in cmd.ran] == [
@@ -286,7 +176,8 @@ def test_the_first_start_makes_the_environment_and_installs() -> None:
 def test_a_later_start_installs_only_what_pyproject_changed() -> None:
     same = prepared({}, READY)
     changed = prepared({"fc ": [1]}, READY)
-    assert [line.split(" -c ")[0] for line in same.ran[1:]] == [
+    assert [line.split(" -c ")[0] for line in same.ran] == [
+        f'"{READY}"',
         'fc /b pyproject.toml ".venv\\installed.toml"',
         f"{RUN} l2_exporter status",
     ]

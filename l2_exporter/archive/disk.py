@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +39,26 @@ class Disk:
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
+        self._changed_folders: dict[Path, None] | None = None
+
+    def sync_folders_later(self) -> None:
+        """Only remember from now on which folders hold new files: whoever asks for `changed_folders` syncs them."""
+        self._changed_folders = {}
+
+    def changed_folders(self) -> list[Path]:
+        """Hand over the folders to sync, outer ones first."""
+        folders = [*(self._changed_folders or ())]
+        if folders:
+            self._changed_folders = {}
+        return folders
+
+    def folders_changed(self, folders: Iterable[Path]) -> None:
+        """Sync folders that hold new files, or remember them."""
+        for folder in folders:
+            if self._changed_folders is None:
+                self.sync_folder(folder)
+            else:
+                self._changed_folders[folder] = None
 
     def open_append(self, path: Path) -> int:
         """Open a file for writes at its end, with its folders; a new one will be found after a crash."""
@@ -49,7 +69,7 @@ class Disk:
         except FileExistsError:
             return self._patiently(lambda: os.open(path, flags, 0o666))
         try:
-            self._sync_folder(path.parent)
+            self.folders_changed([path.parent])
         except OSError:
             os.close(fd)
             raise
@@ -95,7 +115,7 @@ class Disk:
     def replace(self, tmp: Path, final: Path) -> None:
         """Rename a file over another, so that a crash leaves the old or the new one, whole."""
         self._patiently(lambda: tmp.replace(final))
-        self._sync_folder(final.parent)
+        self.folders_changed([final.parent])
 
     def write_whole(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """Put a whole file in the place of the old one, by a temporary file beside it.
@@ -140,9 +160,10 @@ class Disk:
             missing.append(missing[-1].parent)
         for folder in reversed(missing[:-1]):
             folder.mkdir(exist_ok=True)
-            self._sync_folder(folder.parent)
+            self.folders_changed([folder.parent])
 
-    def _sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until the names in a folder would survive a loss of power; Windows has no such call."""
         if _WINDOWS:
             return
         fd = os.open(folder, os.O_RDONLY)

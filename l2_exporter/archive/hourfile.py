@@ -200,10 +200,20 @@ class HourFiles:
         return sorted(dirty, key=lambda file: file.unsynced_since_ns or 0)
 
     def close(self) -> None:
-        """Close every file."""
+        """Close every file.
+
+        Raises:
+            OSError: one of them could not be synced; all were closed.
+        """
         self._open.clear()
+        failed: OSError | None = None
         while self._files:
-            self._files.popitem(last=False)[1].close()
+            try:
+                self._files.popitem(last=False)[1].close()
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def _close_older(self, spec: BookSpec, hour: int) -> None:
         for key in [key for key in self._files if key[:2] == (spec.dataset, spec.inst) and key[2] < hour - 1]:

@@ -13,7 +13,11 @@ WAITING_LIMIT = 20_000
 
 
 class LedgerFile:
-    """Appends ledger lines. Not one is dropped: while the disk refuses them they wait in memory, up to a limit."""
+    """Appends ledger lines. Not one is dropped: while the disk refuses them they wait in memory, up to a limit.
+
+    Attributes:
+        refused: why they wait; None: they do not.
+    """
 
     def __init__(self, disk: Disk, vault: Vault, venue: str) -> None:
         self._disk = disk
@@ -24,6 +28,7 @@ class LedgerFile:
         self._fd: int | None = None
         self._size = 0
         self._unsynced = False
+        self.refused: OSError | None = None
 
     @property
     def waiting(self) -> int:
@@ -49,10 +54,15 @@ class LedgerFile:
         Raises:
             OSError: the disk refuses it still.
         """
-        while self._waiting:
-            at_ns, line = self._waiting[0]
-            self._write(line, date_of(at_ns))
-            self._waiting.popleft()
+        try:
+            while self._waiting:
+                at_ns, line = self._waiting[0]
+                self._write(line, date_of(at_ns))
+                self._waiting.popleft()
+        except OSError as error:
+            self.refused = error
+            raise
+        self.refused = None
 
     def sync(self) -> None:
         """Write what waits and make it survive a loss of power."""
@@ -64,8 +74,13 @@ class LedgerFile:
         """Return another descriptor of the open file, for a sync elsewhere; None if nothing needs it."""
         if self._fd is None or not self._unsynced:
             return None
+        fd = self._disk.duplicate(self._fd)
         self._unsynced = False
-        return self._disk.duplicate(self._fd)
+        return fd
+
+    def unsynced(self) -> None:
+        """Take note that what `duplicate` was for has failed."""
+        self._unsynced = True
 
     def close(self) -> None:
         """Sync and close."""
@@ -109,5 +124,7 @@ class LedgerFile:
     def _shut(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:
-            self._disk.fsync(fd)
-            self._disk.close(fd)
+            try:
+                self._disk.fsync(fd)
+            finally:
+                self._disk.close(fd)

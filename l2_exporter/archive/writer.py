@@ -2,28 +2,34 @@
 
 import contextlib
 import errno
+import os
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from l2_exporter.archive.disk import Disk
-from l2_exporter.archive.hourfile import HourFile, HourFiles
-from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.hourfile import HourFiles
+from l2_exporter.archive.layout import TEMPORARY_PREFIX, Vault
 from l2_exporter.archive.ledger import encode_entry
 from l2_exporter.archive.ledgerfile import LedgerFile
 from l2_exporter.archive.line import encode_line
 from l2_exporter.archive.past import Past
-from l2_exporter.archive.reserve import Reserve
+from l2_exporter.archive.patience import Patience
+from l2_exporter.archive.reserve import RESERVE_BYTES, Reserve
+from l2_exporter.archive.syncjob import SyncJob
 from l2_exporter.core.errors import ArchiveError, clip
 from l2_exporter.core.records import BookSpec, LedgerRecord, SnapshotRecord
 from l2_exporter.core.timetext import NS_PER_S, hour_of, utc_text
 
 REJECTED_LIMIT = 100
 REJECTED_BYTES = 1 << 20
-HOPELESS = frozenset({errno.EROFS, errno.EACCES, errno.EIO})
-HOPELESS_AFTER_NS = 60 * NS_PER_S
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ROOM_BYTES = 8 << 20
+"""On a disk that was full, lines are written again when so much is free: what the reserve gave up is for the ledger."""
+LEDGER_AGAIN_NS = NS_PER_S
 
 
 @dataclass(slots=True)
@@ -37,36 +43,6 @@ class Suspension:
     since_event_ns: int
     since_recv_ns: int | None
     lines: int = 0
-
-
-class SyncJob:
-    """Descriptors to sync, away from the event loop, and the files they belong to."""
-
-    def __init__(self, disk: Disk, files: list[HourFile], ledger_fd: int | None) -> None:
-        self._disk = disk
-        self.marks = [(file, file.unsynced_since_ns) for file in files]
-        self._fds = [file.duplicate() for file in files]
-        if ledger_fd is not None:
-            self._fds.append(ledger_fd)
-        for file in files:
-            file.unsynced_since_ns = None
-
-    def run(self) -> None:
-        """Sync and close every descriptor.
-
-        Raises:
-            OSError: the disk could not promise one of them; the others were tried.
-        """
-        failed: OSError | None = None
-        for fd in self._fds:
-            try:
-                self._disk.fsync(fd)
-            except OSError as error:
-                failed = error
-            finally:
-                self._disk.close(fd)
-        if failed is not None:
-            raise failed
 
 
 class Archive:
@@ -99,7 +75,11 @@ class Archive:
         self._ledger = LedgerFile(disk, vault, venue)
         self._suspended: dict[BookSpec, Suspension] = {}
         self._undated: list[LedgerRecord] = []
-        self._hopeless_since_ns: int | None = None
+        self._full = False
+        self._lines_refused = Patience()
+        self._ledger_refused = Patience()
+        self._ledger_again_ns = 0
+        self._syncing: SyncJob | None = None
         self._rejected = 0
         self.past = Past(disk, vault, venue, self._files)
 
@@ -111,13 +91,20 @@ class Archive:
     def begin(self) -> None:
         """Prove that the vault can be written, and set room aside for saying so when it no longer can.
 
+        What a killed run left half-written in temporary files is removed.
+
         Raises:
             ArchiveError: it cannot.
         """
+        folder = self._vault.meta_folder(self._venue)
         try:
-            self._disk.make_folders(self._vault.meta_folder(self._venue))
+            self._disk.make_folders(folder)
+            for left in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+                self._disk.remove(left)
             if self._reserve is not None:
                 self._reserve.take()
+            if self._disk.free_bytes(folder) < RESERVE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ArchiveError(f"the vault cannot be written: {error}") from error
 
@@ -136,6 +123,7 @@ class Archive:
             elif not file.ascends(record.event_ns, record.gap):
                 self.not_ascending[record.spec] += 1
             else:
+                self._require_room()
                 line = encode_line(record)
                 file.append(line, record.event_ns, record.gap, elapsed_ns)
                 self._files.opened(file)
@@ -155,6 +143,8 @@ class Archive:
         undated, self._undated = self._undated, []
         for earlier in [*undated, record]:
             self._ledger.append(encode_entry(earlier, self._venue, at_ns), at_ns)
+        if self._reserve is not None and self._ledger.refused is not None and self._ledger.refused.errno in FULL:
+            self._make_room()
 
     def keep_frame(self, frame: str | bytes, reason: str, at_ns: int | None) -> None:
         """Keep a rejected frame for whoever has to find out why, the first hundred of a run, cut at 1 MiB."""
@@ -179,22 +169,41 @@ class Archive:
         self._files.sync()
         self._ledger.sync()
 
-    def sync_job(self, elapsed_ns: int, after_ns: int) -> SyncJob | None:
-        """Collect what has been unsynced for `after_ns`, and the ledger; None if there is nothing."""
+    def sync_job(self, elapsed_ns: int, after_ns: int, more_fds: Sequence[int] = ()) -> SyncJob | None:
+        """Collect what has been unsynced for `after_ns`, and the ledger; None if there is nothing.
+
+        One job at a time; its end is told to `synced`. It takes over `more_fds`. A ledger that waits is tried again.
+
+        Raises:
+            ArchiveError: the ledger was refused for a minute, for a reason that waiting does not mend.
+        """
+        self._retry_ledger(elapsed_ns)
         due = [file for file in self._files.unsynced() if elapsed_ns - (file.unsynced_since_ns or 0) >= after_ns]
+        folders = self._disk.changed_folders()
         ledger_fd = self._ledger.duplicate()
-        return SyncJob(self._disk, due, ledger_fd) if due or ledger_fd is not None else None
+        fds = [*more_fds] if ledger_fd is None else [*more_fds, ledger_fd]
+        if not (due or folders or fds):
+            return None
+        self._syncing = SyncJob(self._disk, due, folders, fds, ledger=ledger_fd is not None)
+        return self._syncing
 
     def synced(self, job: SyncJob, *, ok: bool) -> None:
-        """Take note of a finished job; after a failure its files are as unsynced as before."""
+        """Take note of a finished job; after a failure what it was for is as unsynced as before."""
+        self._syncing = None
+        if ok:
+            return
         for file, since_ns in job.marks:
-            if not ok:
-                file.unsynced_since_ns = since_ns
+            file.unsynced_since_ns = since_ns
+        self._disk.folders_changed(job.folders)
+        if job.ledger:
+            self._ledger.unsynced()
 
     def sync_lag_ns(self, elapsed_ns: int) -> int:
         """Tell the age of the oldest line that a loss of power could still take."""
-        unsynced = self._files.unsynced()
-        return elapsed_ns - (unsynced[0].unsynced_since_ns or 0) if unsynced else 0
+        since = [file.unsynced_since_ns or 0 for file in self._files.unsynced()[:1]]
+        if self._syncing is not None and self._syncing.since_ns is not None:
+            since.append(self._syncing.since_ns)
+        return elapsed_ns - min(since) if since else 0
 
     def free_bytes(self) -> int:
         """Tell how much room the vault's disk has."""
@@ -224,8 +233,33 @@ class Archive:
             event = LedgerRecord(record.recv_ns, "late_line", spec=record.spec, since_event_ns=record.event_ns)
             self.note(event, record.event_ns)
 
+    def _require_room(self) -> None:
+        """Write no lines into the room that a full disk needs for its ledger and status."""
+        if self._full and self._disk.free_bytes(self._vault.root) < ROOM_BYTES:
+            raise OSError(errno.ENOSPC, "the disk is full still")
+        self._full = False
+
+    def _make_room(self) -> None:
+        """Give up the reserve, and let the ledger have it at once."""
+        self._full = True
+        if self._reserve is not None:
+            self._reserve.free()
+        with contextlib.suppress(OSError):  # it goes on waiting
+            self._ledger.flush()
+
+    def _retry_ledger(self, elapsed_ns: int) -> None:
+        """Write what waits of the ledger, once a second."""
+        if not self._ledger.waiting:
+            self._ledger_refused.done()
+        elif elapsed_ns >= self._ledger_again_ns:
+            self._ledger_again_ns = elapsed_ns + LEDGER_AGAIN_NS
+            try:
+                self._ledger.flush()
+            except OSError as error:
+                self._ledger_refused.refused(error, elapsed_ns)
+
     def _written(self, record: SnapshotRecord) -> None:
-        self._hopeless_since_ns = None
+        self._lines_refused.done()
         lost = self._suspended.pop(record.spec, None)
         if lost is None:
             return
@@ -247,13 +281,9 @@ class Archive:
     def _refused(self, record: SnapshotRecord, error: OSError, elapsed_ns: int | None) -> None:
         """Declare a line that could not be written. The book stays live; its next line tries again."""
         self._raise_if_impatient(error)
-        if self._reserve is not None and error.errno == errno.ENOSPC:
-            self._reserve.free()
-        if error.errno in HOPELESS and elapsed_ns is not None:
-            if self._hopeless_since_ns is None:
-                self._hopeless_since_ns = elapsed_ns
-            if elapsed_ns - self._hopeless_since_ns >= HOPELESS_AFTER_NS:
-                raise ArchiveError(f"the archive cannot be written, for a minute now: {error}") from error
+        if error.errno in FULL and not self._full:
+            self._make_room()
+        self._lines_refused.refused(error, elapsed_ns)
         lost = self._suspended.get(record.spec)
         if lost is None:
             lost = self._suspended[record.spec] = Suspension(record.event_ns, record.recv_ns)

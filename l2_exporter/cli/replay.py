@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from l2_exporter.archive.layout import Vault
-from l2_exporter.archive.tape import is_tape_name, read_tapes
+from l2_exporter.archive.tape import is_tape_name
+from l2_exporter.archive.tapeorder import read_tapes
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.timetext import HOUR_NS, NS_PER_MS, seconds_to_ns
 from l2_exporter.runtime.replay import BookSummary, ReplayOptions, ReplaySummary, replay

@@ -114,8 +114,8 @@ def load(flags: Mapping[str, object]) -> Configuration:
     """Merge and check all settings but those of the retention job.
 
     Args:
-        flags: what the command line gave: `config`, `vault`, `instruments`, `cadence`, `depth`, `tape`, and lists
-            of `venue=address` as `ws_url` and `rest_url`. None, False, an empty text or list count as not given.
+        flags: what the command line gave: `config`, `vault`, `instruments`, `cadence`, `depth`, `tape`, `log_file`,
+            and lists of `venue=address` as `ws_url` and `rest_url`. None, False, an empty text or list: not given.
 
     Raises:
         SettingsError: naming everything that is wrong (exit 2).

@@ -53,27 +53,27 @@ def read_config(option: str | Path | None) -> ConfigFile:
     if not named and not path.exists():
         return ConfigFile(None, Path.cwd())
     try:
-        data = path.read_bytes()
+        tables = _parse(path.read_bytes(), label)
     except FileNotFoundError:
         raise ConfigError(f"{'--config' if option else VARIABLE} names {label}, but there is no such file") from None
     except OSError as error:
         raise ConfigError(f"{label} cannot be read: {error.strerror or error}") from error
-    tables = _parse(data, label)
+    return _sorted_out(path.absolute(), label, tables)
+
+
+def _sorted_out(path: Path, label: str, tables: Mapping[str, object]) -> ConfigFile:
+    """Tell what a file sets from what is no setting."""
     sections = _sections()
-    entries = list(_entries(tables, sections))
+    values: dict[str, object] = {}
+    problems: list[tuple[str, str]] = []
+    for section, name, value in _entries(tables, sections):
+        if name in sections.get(section, ()):
+            values[_full(section, name)] = value
+        else:
+            problems.append((section, _unknown(label, section, name, sections)))
     retention = tables.get("retention")
-    return ConfigFile(
-        path=path.absolute(),
-        folder=path.absolute().parent,
-        label=label,
-        values={_full(part, name): value for part, name, value in entries if name in sections.get(part, ())},
-        problems=tuple(
-            (part, _unknown(label, part, name, sections))
-            for part, name, _ in entries
-            if name not in sections.get(part, ())
-        ),
-        retention=retention if isinstance(retention, dict) else {},
-    )
+    kept = retention if isinstance(retention, dict) else {}
+    return ConfigFile(path, path.parent, label, values, tuple(problems), kept)
 
 
 def _parse(data: bytes, label: str) -> dict[str, object]:

@@ -24,6 +24,7 @@ _FLAGS = {
     "cadence": ("record.cadence_s", "--cadence"),
     "depth": ("record.depth", "--depth"),
     "tape": ("record.tape", "--tape"),
+    "log_file": ("log.file", "--log-file"),
 }
 _URL_FLAGS = {"ws_url": "--ws-url", "rest_url": "--rest-url"}
 

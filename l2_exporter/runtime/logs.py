@@ -23,8 +23,9 @@ class LogFile:
     """Appends lines to a file and turns it over by size: `<name>.1` is the newest old file, `<name>.<keep>` the oldest.
 
     The file is open only while lines are written, so this process never renames a file that it has open, and several
-    processes can share one. Where another program has it open and Windows refuses the rename, writing goes on in the
-    same file, and the rename is tried again a tenth of `max_bytes` later.
+    processes can share one (not quite on Windows: its C runtime seeks to the end before it writes, so lines written in
+    the same instant can meet). Where another program has it open and Windows refuses the rename, writing goes on in
+    the same file, and the rename is tried again a tenth of `max_bytes` later.
 
     Args:
         keep: old files; 0: a full file is deleted.

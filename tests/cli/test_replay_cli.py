@@ -114,11 +114,11 @@ def test_venue_that_nothing_tells_must_be_named(tmp_path: Path) -> None:
     assert run(path, "--vault", tmp_path / "v", "--venue", "okx").exit_code == 0
 
 
-def test_damaged_archive_is_named(tmp_path: Path) -> None:
+def test_damaged_tape_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tape.jsonl.gz"
     path.write_bytes(b"no gzip at all")
     result = run(path, "--vault", tmp_path / "v")
-    assert (result.exit_code, "tape.jsonl.gz is damaged" in result.stderr) == (5, True)
+    assert (result.exit_code, "tape.jsonl.gz is damaged" in result.stderr) == (2, True)
 
 
 def test_schema_break_is_exit_3_with_its_line_and_the_frame_kept(tmp_path: Path) -> None:
