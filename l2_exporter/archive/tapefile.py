@@ -48,6 +48,8 @@ class TapeFiles:
         self._run = run
         self._start = encode_tape_line(start, start.n)
         self._files: dict[str, tuple[int, int]] = {}
+        self._ended: list[int] = []
+        self._unsynced_since_ns: int | None = None
 
     def write(self, line: TapeLine, n: int) -> None:
         """Append a line to the tape of its connection, as the run's input number `n`.
@@ -56,20 +58,40 @@ class TapeFiles:
             OSError: the disk refused it, whole or in part; the tape is of no use from here on.
         """
         self._disk.append_all(self._file(line.conn, hour_of(line.recv_ns or 0)), encode_tape_line(line, n))
+        if self._unsynced_since_ns is None:
+            self._unsynced_since_ns = line.mono_ns or 0
 
-    def sync(self) -> None:
-        """Make what was written survive a loss of power."""
-        for _, fd in self._files.values():
-            self._disk.fsync(fd)
+    def to_sync(self, elapsed_ns: int, after_ns: int) -> list[int]:
+        """Hand over descriptors to sync and close elsewhere: of tapes that have ended, and of all every `after_ns`.
+
+        Raises:
+            OSError: no descriptor is left.
+        """
+        fds = []
+        if self._unsynced_since_ns is not None and elapsed_ns - self._unsynced_since_ns >= after_ns:
+            fds = [self._disk.duplicate(fd) for _, fd in self._files.values()]
+            self._unsynced_since_ns = None
+        ended, self._ended = self._ended, []
+        return [*ended, *fds]
 
     def close(self) -> None:
-        """Sync and close all tapes."""
-        while self._files:
-            _, (_, fd) = self._files.popitem()
+        """Sync and close all tapes.
+
+        Raises:
+            OSError: one of them could not be synced; all were closed.
+        """
+        fds = [*self._ended, *(fd for _, fd in self._files.values())]
+        self._ended, self._files = [], {}
+        failed: OSError | None = None
+        for fd in fds:
             try:
                 self._disk.fsync(fd)
+            except OSError as error:
+                failed = error
             finally:
                 self._disk.close(fd)
+        if failed is not None:
+            raise failed
 
     def _file(self, conn: str, hour: int) -> int:
         held = self._files.get(conn)
@@ -77,8 +99,7 @@ class TapeFiles:
             return held[1]
         if held is not None:
             del self._files[conn]
-            self._disk.fsync(held[1])
-            self._disk.close(held[1])
+            self._ended.append(held[1])
         fd = self._disk.open_append(self._vault.tape_file(self._venue, hour, conn, self._run))
         self._files[conn] = (hour, fd)
         self._disk.append_all(fd, self._start)

@@ -75,7 +75,7 @@ class Archive:
         self._ledger = LedgerFile(disk, vault, venue)
         self._suspended: dict[BookSpec, Suspension] = {}
         self._undated: list[LedgerRecord] = []
-        self._full = False
+        self._full = self._gave_up_reserve = False
         self._lines_refused = Patience()
         self._ledger_refused = Patience()
         self._ledger_again_ns = 0
@@ -180,7 +180,10 @@ class Archive:
         self._retry_ledger(elapsed_ns)
         due = [file for file in self._files.unsynced() if elapsed_ns - (file.unsynced_since_ns or 0) >= after_ns]
         folders = self._disk.changed_folders()
-        ledger_fd = self._ledger.duplicate()
+        try:
+            ledger_fd = self._ledger.duplicate()
+        except OSError:  # no descriptor is left; the next job tries again
+            ledger_fd = None
         fds = [*more_fds] if ledger_fd is None else [*more_fds, ledger_fd]
         if not (due or folders or fds):
             return None
@@ -241,7 +244,7 @@ class Archive:
 
     def _make_room(self) -> None:
         """Give up the reserve, and let the ledger have it at once."""
-        self._full = True
+        self._full = self._gave_up_reserve = True
         if self._reserve is not None:
             self._reserve.free()
         with contextlib.suppress(OSError):  # it goes on waiting
@@ -261,11 +264,12 @@ class Archive:
     def _written(self, record: SnapshotRecord) -> None:
         self._lines_refused.done()
         lost = self._suspended.pop(record.spec, None)
+        if self._gave_up_reserve and self._reserve is not None and not self._suspended:
+            with contextlib.suppress(OSError):  # the disk may be nearly full still; the next line tries again
+                self._reserve.take()
+                self._gave_up_reserve = False
         if lost is None:
             return
-        if self._reserve is not None and not self._suspended:
-            with contextlib.suppress(OSError):  # the disk may be nearly full still; the next recovery tries again
-                self._reserve.take()
         resumed = LedgerRecord(
             record.recv_ns,
             "write_resumed",

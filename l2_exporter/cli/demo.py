@@ -1,6 +1,7 @@
 """The command `demo`: the same recorder against the built-in simulator, then a check and a summary."""
 
 import logging
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import click
 from l2_exporter.archive.layout import Vault, iter_hour_files
 from l2_exporter.archive.verify import Verification
 from l2_exporter.archive.verify_select import select
+from l2_exporter.cli.options import Seconds, VaultFolder
 from l2_exporter.cli.record import run_recording
 from l2_exporter.cli.settings import load
 from l2_exporter.core.errors import ConfigError
@@ -29,8 +31,8 @@ Examples:
 
 
 @click.command("demo", epilog=EXAMPLE)
-@click.option("--duration", type=click.FloatRange(min=1), default=30.0, show_default=True, metavar="S")
-@click.option("--vault", type=click.Path(path_type=Path, file_okay=False), help="Default: a new vault-demo/TIME.")
+@click.option("--duration", type=Seconds(min=1), default=30.0, show_default=True, metavar="S")
+@click.option("--vault", type=VaultFolder(), help="Default: a new vault-demo/TIME.")
 @click.option("--venues", default="okx", show_default=True, metavar="V,...", help="Simulated venues.")
 @click.option("--faults", default="", metavar="SPEC", help="Faults to inject, as in docs/SIMULATOR.md.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the simulated market does.")
@@ -50,7 +52,7 @@ def command(duration: float, vault: Path | None, venues: str, faults: str, seed:
     with running_exchange(Settings(seed=seed, instruments=INSTRUMENTS, faults=faults)) as exchange:
         settings = load(
             {
-                "config": None,
+                "config": Path(os.devnull),  # a demo takes no settings, nor the name of a log, from a real l2.toml
                 "vault": root,
                 "instruments": tuple(f"okx:{inst}" for inst in INSTRUMENTS),
                 "tape": True,

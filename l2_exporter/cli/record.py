@@ -9,13 +9,14 @@ import click
 
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.lock import VenueLock
+from l2_exporter.cli.options import Seconds, VaultFolder
 from l2_exporter.cli.settings import Configuration, VenueSettings, load
 from l2_exporter.core.books import BookKey
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.timetext import HOUR_NS
 from l2_exporter.runtime.logs import LogSettings, start_logs
 from l2_exporter.runtime.outlet import Console
-from l2_exporter.runtime.record import RecordPlan, VenuePlan, record
+from l2_exporter.runtime.record import RecordPlan, StopSignals, VenuePlan, record
 from l2_exporter.venues.registry import venue_named
 
 EXIT_BUILD_FAIL = 3
@@ -34,12 +35,12 @@ Examples:
 
 @click.command("record", epilog=EXAMPLE)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings (default: ./l2.toml).")
-@click.option("--vault", type=click.Path(path_type=Path, file_okay=False), help="Where to record (default: ./vault).")
+@click.option("--vault", type=VaultFolder(), help="Where to record (default: ./vault).")
 @click.option("-i", "--instrument", "instruments", multiple=True, metavar="V:INST", help="May be repeated.")
 @click.option("--cadence", metavar="S", help="Seconds of book time a line stands for (default 2).")
 @click.option("--depth", type=click.IntRange(1, 100_000), help="Levels a side (default 400).")
 @click.option("--tape", is_flag=True, help="Write every input to a tape as well, so that lines can be derived again.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds.")
+@click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="Stop after S seconds.")
 @click.option("--ws-url", "ws_urls", multiple=True, metavar="V=URL", help="Another socket address; needs --vault.")
 @click.option("--rest-url", "rest_urls", multiple=True, metavar="V=URL", help="Another REST root; needs --vault.")
 @click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Default: in the vault's meta/logs.")
@@ -92,19 +93,21 @@ def run_recording(settings: Configuration, duration_s: float | None, log_file: P
     """
     vault = Vault(settings.vault)
     plan = make_plan(settings, vault, duration_s)
-    click.echo(f"vault: {settings.vault}")
-    with ExitStack() as stack:
-        for venue in plan.venues:
-            stack.enter_context(VenueLock(vault.lock_file(venue.venue.name)))
+    log = settings.log
+    log = LogSettings(log_file.absolute() if log_file is not None else log.file, log.level, log.max_bytes, log.keep)
+    with StopSignals() as stops, ExitStack() as stack:
         console = Console(sys.stdout)
         stack.callback(console.close)
-        log = settings.log
-        log = LogSettings(log_file.absolute() if log_file is not None else log.file, log.level, log.max_bytes, log.keep)
-        logs = start_logs(log)
-        stack.callback(logs.close)
-        for line in forecast(settings, plan):
-            console.say(line)
-        breaks = record(plan, console.say)
+        console.say(f"vault: {settings.vault}")
+
+        def begin() -> None:
+            stack.callback(start_logs(log).close)
+            for venue in plan.venues:
+                stack.enter_context(VenueLock(vault.lock_file(venue.venue.name)))
+            for line in forecast(settings, plan):
+                console.say(line)
+
+        breaks = record(plan, console.say, stops, begin)
         for line in breaks:
             console.say(line)
         return breaks

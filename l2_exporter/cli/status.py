@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from l2_exporter.archive.layout import Vault
+from l2_exporter.cli.options import Seconds, VaultFolder
 from l2_exporter.cli.vault import resolve_vault
 from l2_exporter.core.timetext import NS_PER_S, utc_ns
 
@@ -24,12 +25,16 @@ Examples:
 
 
 @click.command("status", epilog=EXAMPLE)
-@click.option("--vault", type=click.Path(path_type=Path, file_okay=False), help="Default: ./vault.")
-@click.option("--max-age", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="S")
+@click.option("--vault", type=VaultFolder(), help="Default: ./vault.")
+@click.option("--max-age", type=Seconds(min=0), default=30.0, show_default=True, metavar="S")
 @click.option("--watch", is_flag=True, help="Show a live table until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(vault: Path | None, max_age: float, watch: bool, as_json: bool) -> None:
-    """Tell how a recorder stands. Exit code 1 if its status is older than --max-age seconds, or a book is suspect."""
+    """Tell how a recorder stands.
+
+    Exit code 1 if it does not run or has not renewed its status for --max-age seconds; if a book is suspect, or not
+    live and without a line for that time; if the disk takes no lines, or has not synced them for that time.
+    """
     root = resolve_vault(vault)
     click.echo(f"vault: {root}", err=as_json)
     if watch and not as_json:
@@ -54,21 +59,45 @@ def examine(root: Path, max_age_s: float, now_ns: int) -> tuple[list[dict[str, A
     for name in names:
         try:
             status = json.loads(Vault(root).status_file(name).read_bytes())
-            age_s = (now_ns - utc_ns(status["written_utc"])) / NS_PER_S
-            state = str(status["state"])
-            suspects = [str(one["id"]) for one in status["instruments"] if one["state"] == "suspect"]
+            problems = diagnose(status, max_age_s, now_ns)
+            table([status], {})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            ill.append(f"{name}: its status cannot be read: {error}")
+            ill.append(f"{name}: its status cannot be read: {type(error).__name__} {error}")
             continue
         venues.append(status)
-        if age_s > max_age_s:
-            ill.append(f"{name}: nothing runs: the status is {age_s:.0f} s old, state {state}")
-        elif state in ILL:
-            ill.append(f"{name}: {state}")
-        ill += [f"{name}: {inst} is suspect" for inst in suspects]
+        ill += [f"{name}: {problem}" for problem in problems]
     if not names:
         ill.append(f"no recorder has left a status in {folder}")
     return venues, ill
+
+
+def diagnose(status: dict[str, Any], max_age_s: float, now_ns: int) -> list[str]:
+    """Say what is wrong with one recorder. What may pass by itself is wrong once it has lasted for `max_age_s`.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no status of ours.
+    """
+    age_s, state = _age_s(status["written_utc"], now_ns), str(status["state"])
+    if state == "stopped":
+        return [f"nothing runs: the recorder was stopped {age_s:.0f} s ago"]
+    if age_s > max_age_s:
+        return [f"nothing runs: the status is {age_s:.0f} s old, state {state}"]
+    problems = [state] if state in ILL else []
+    for one in status["instruments"]:
+        last = one["last_line_utc"] or status["started_utc"]
+        if one["state"] == "suspect":
+            problems.append(f"{one['id']} is suspect")
+        elif one["state"] != "live" and _age_s(last, now_ns) > max_age_s:
+            problems.append(f"{one['id']} is {one['state']}, and has no line since {last}")
+    if status["books_suspended"]:
+        problems.append(f"the disk takes no lines of {status['books_suspended']} books")
+    if status["sync_lag_s"] > max_age_s:
+        problems.append(f"the disk has not synced for {status['sync_lag_s']:.0f} s")
+    return problems
+
+
+def _age_s(moment_utc: str, now_ns: int) -> float:
+    return (now_ns - utc_ns(moment_utc)) / NS_PER_S
 
 
 def table(venues: list[dict[str, Any]], before: dict[str, tuple[float, int]]) -> list[str]:

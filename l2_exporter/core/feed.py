@@ -35,6 +35,7 @@ class Link:
 
     Attributes:
         replaces: the connection whose books it is to take over before that one is closed.
+        closing: the venue has announced its end; a successor has been asked for.
         control: frames without a book.
         ignored: messages of books that are not recorded.
         rejected: frames that name no book and could not be read.
@@ -42,6 +43,7 @@ class Link:
 
     url: str | None = None
     replaces: str | None = None
+    closing: bool = False
     control: int = 0
     ignored: int = 0
     rejected: int = 0
@@ -109,8 +111,10 @@ class Feed:
         self._note("connected", conn, stamp, detail={"origin": origin, "url": url})
         if replaces is not None and replaces in self.links:
             self._subscribe_heirs(conn, replaces, stamp)
-        else:
-            self._subscribe(conn, replaces, stamp)
+        self._subscribe(conn, replaces, stamp)
+        if self._settings.connections and not any(keeper.is_on(conn) for keeper in self.keepers.values()):
+            # Its books went to a successor while it was being opened again.
+            self._shared.out.append(CloseLink(conn, "replaced"))
         return self._taken()
 
     def frame_received(self, conn: str, frame: str | bytes, stamp: Stamp) -> list[Output]:
@@ -190,9 +194,10 @@ class Feed:
     # ---- connections ------------------------------------------------------------------------------------------------
 
     def _subscribe(self, conn: str, replaces: str | None, stamp: Stamp) -> None:
-        """Subscribe the books assigned to a connection, and those left behind by the one it was to replace."""
+        """Subscribe the books without a connection: those assigned to this one, and what it was to take over."""
         theirs = {conn, replaces} - {None}
-        books = [key for key, keeper in self.keepers.items() if keeper.assigned in theirs]
+        assigned = [key for key, keeper in self.keepers.items() if keeper.assigned in theirs]
+        books = [key for key in assigned if self.keepers[key].says.conn is None]
         for key in books:
             self.keepers[key].subscribed(conn, stamp)
         self._send_subscriptions(conn, books)
@@ -218,6 +223,11 @@ class Feed:
         loss = next((word for word in LINK_REASONS if why.startswith(word + ":")), "disconnect")
         for keeper in self.keepers.values():
             keeper.link_closed(conn, loss, {"why": clip(why)}, stamp)
+        for heir in self.links.values():
+            if heir.replaces == conn:
+                # What it had is the successor's now, with a loss or without: it need not come back.
+                heir.replaces = None
+                self._shared.out.append(CloseLink(conn, "replaced"))
 
     def _end_handover(self, keeper: Keeper, stamp: Stamp) -> None:
         """Close the old connection once every book has been taken over."""
@@ -244,7 +254,9 @@ class Feed:
             self._note("canary", conn, stamp, reason="refused", detail={"code": event.code, "text": clip(event.text)})
         elif isinstance(event, ClosingSoon):
             self._note("maintenance", conn, stamp, reason="closing_soon", detail={"code": event.code})
-            self._shared.out.append(OpenSuccessor(conn))
+            if not link.closing:
+                link.closing = True
+                self._shared.out.append(OpenSuccessor(conn))
         elif isinstance(event, Unsubscribed):
             detail: dict[str, object] = {"channel": event.channel, "instId": event.inst}
             self._note("subscribed", conn, stamp, reason="ended", detail=detail)

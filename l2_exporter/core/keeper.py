@@ -60,7 +60,11 @@ class Keeper:
             self.says.gap("restart", last.event_ns, last.recv_ns, stamp)
 
     def subscribed(self, conn: str, stamp: Stamp) -> None:
-        """Note that a connection has been asked for this book; if nothing comes, ask again."""
+        """Note that a connection has been asked for this book; if nothing comes, ask again.
+
+        A late REST answer can have made the book live while it had no connection: that ends here.
+        """
+        self.lose("disconnect", stamp, detail={"why": "subscribed anew"}, recover=False)
         self.assigned = self.says.conn = conn
         self.standing = Standing.SUSPECT if self._recovery.suspect else Standing.SEEDING
         self._expects_first = True
@@ -150,7 +154,8 @@ class Keeper:
         self.counts.received += 1
         self.counts.ignored += 1
         if self.heir is not None:
-            self.heir.pushed(push, stamp.recv_ns)
+            believed = push.event_ns is not None and self._shared.clock.accepts(push.event_ns, stamp.elapsed_ns)
+            self.heir.pushed(push, push.event_ns if believed else None, stamp.recv_ns)
             self.hand_over(stamp)
 
     def hand_over(self, stamp: Stamp) -> None:
@@ -164,6 +169,10 @@ class Keeper:
         else:
             self.lose("venue_reset", stamp, detail={"why": "two connections disagree"}, recover=False)
             self._inherit(heir, stamp)
+
+    def is_on(self, conn: str) -> bool:
+        """Tell whether a connection brings this book, or is to take it over."""
+        return self.says.conn == conn or (self.heir is not None and self.heir.conn == conn)
 
     def bucket_due(self, stamp: Stamp) -> None:
         """Close the open bucket if its deadline has come."""
@@ -231,6 +240,7 @@ class Keeper:
     def _update(self, push: BookPush, stamp: Stamp) -> None:
         """Apply a message that continues the book; a checksum that fails decisively takes it back and is a loss."""
         state, sampler, watch = self.state, self._sampler, self._watch
+        mark = self._shared.clock.mark()
         event_ns = self._event_time(push, stamp)
         book_ns = state.time_after(event_ns)
         closing = None
@@ -246,6 +256,7 @@ class Keeper:
         self.says.checked(checked, watch, push, state, stamp)
         if checked is Checked.MISMATCH and before is not None:
             state.book = before
+            self._shared.clock.reset(mark)
             watch.lost(on_trial=has_sequence)
             self.counts.rejected += 1
             self.lose("checksum", stamp, expected=push.checksum, got=watch.calculated)
@@ -288,9 +299,11 @@ class Keeper:
 
     def _seed(self, push: BookPush, stamp: Stamp) -> None:
         """Begin an episode with a pushed book; where its checksum is the only test of continuity, it must hold."""
+        mark = self._shared.clock.mark()
         state = self._new_state(push, stamp)
         decisive = push.seq is None and self._watch.decides(push, has_sequence=False)
         if self._check_fresh(state, push, stamp) is Checked.MISMATCH and decisive:
+            self._shared.clock.reset(mark)
             self.counts.rejected += 1
             if self.standing in (Standing.EMPTY, Standing.LOST):
                 self._attempt(stamp)
@@ -326,10 +339,15 @@ class Keeper:
     def _inherit(self, heir: Heir, stamp: Stamp) -> None:
         """Begin an episode with what another connection has kept of the book, if it has one."""
         self.heir = None
-        self.assigned = self.says.conn = heir.conn
         if heir.state is not None:
+            self.assigned = self.says.conn = heir.conn
             heir.state.after_gap = bool(self.says.open_gaps)
             self._go_live(heir.state, stamp)
+            return
+        self.subscribed(heir.conn, stamp)
+        if heir.broken:
+            # Its first book has come and gone: only a new one can help.
+            self._attempt(stamp)
 
     def _hold(self, push: BookPush, stamp: Stamp) -> None:
         """Hold a delta back for a REST book to continue with."""
@@ -337,7 +355,6 @@ class Keeper:
         self._held.add(push, stamp)
         if self._expects_first and push.seq is not None:
             # The first message of a subscription is no snapshot: this venue (or this day) sends none.
-            self._expects_first = False
             self._shared.pushes_snapshots = False
             self._phase += 1
             self._attempt(stamp)
@@ -346,6 +363,7 @@ class Keeper:
         """Ask for a fresh book, and again after a while if none has come; once the budget is spent, rarely."""
         was_suspect = self._recovery.suspect
         by_rest = self._shared.pushes_snapshots is False or (self.standing is not Standing.LOST and self._held.any)
+        self._expects_first = False
         wait_ns = self._recovery.attempt()
         if self._recovery.suspect and not was_suspect:
             self.says.note("suspect", stamp, reason="budget_spent", detail={"attempts": self._recovery.attempts})

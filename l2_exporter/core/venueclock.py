@@ -22,6 +22,7 @@ class VenueClock:
     def accepts(self, event_ns: int, elapsed_ns: int | None) -> bool:
         """Take note of an event time; False if it is more than 60 s ahead and nine others before it do not agree."""
         if elapsed_ns is None:
+            self._agreeing = 0
             return True
         offset = event_ns - elapsed_ns
         if self._offset is None or offset <= self._offset + AHEAD_NS:
@@ -35,3 +36,11 @@ class VenueClock:
             return False
         self._offset, self._agreeing = offset, 0
         return True
+
+    def mark(self) -> tuple[int | None, int, int]:
+        """Return what `reset` goes back to."""
+        return self._offset, self._candidate, self._agreeing
+
+    def reset(self, mark: tuple[int | None, int, int]) -> None:
+        """Forget the event times since a mark: their messages turned out to be rejected."""
+        self._offset, self._candidate, self._agreeing = mark

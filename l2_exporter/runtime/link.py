@@ -66,6 +66,7 @@ class Link:
         self._closing = asyncio.Event()
         self._retired = False
         self._heard_s = 0.0
+        self._running: asyncio.Task[None] | None = None
 
     @property
     def conn(self) -> str:
@@ -77,20 +78,28 @@ class Link:
         self._outbox.put_nowait(text)
 
     def close(self, why: str, *, retire: bool = False) -> None:
-        """Close the connection; it is opened again unless it is retired."""
+        """Close the connection; it is opened again unless it is retired. What is not open yet is given up at once."""
         self._retired = self._retired or retire
         self._close_why = why
         self._closing.set()
+        if self._retired and self.state != "open" and self._running is not None:
+            self._running.cancel()
 
     async def run(self) -> None:
         """Connect, read, and connect again, until retired."""
+        self._running = asyncio.current_task()
+        try:
+            await self._keep_open()
+        finally:
+            self.state = "stopped"
+
+    async def _keep_open(self) -> None:
         waits = reconnect_waits(random.Random())
         loop = asyncio.get_running_loop()
         while True:
             opened_s = loop.time()
             self.last_error = await self._one_connection()
             if self._is_retired():
-                self.state = "stopped"
                 return
             if loop.time() - opened_s > STABLE_AFTER_S:
                 waits = reconnect_waits(random.Random())
@@ -147,11 +156,12 @@ class Link:
         try:
             while True:
                 frame = await socket.recv()
-                if len(self._inbox) > 0:
-                    try:
-                        await asyncio.wait_for(self._inbox.room(), FULL_FOR_S)
-                    except TimeoutError:
-                        return f"overflow: inputs wait for more than {FULL_FOR_S:.0f} s"
+                try:
+                    # Not `wait_for`: before Python 3.12 it can swallow the cancellation that ends this task.
+                    async with asyncio.timeout(FULL_FOR_S):
+                        await self._inbox.room()
+                except TimeoutError:
+                    return f"overflow: inputs wait for more than {FULL_FOR_S:.0f} s"
                 self._heard_s = loop.time()
                 self.frames += 1
                 self._put("in", frame)

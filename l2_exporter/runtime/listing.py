@@ -28,21 +28,24 @@ class Listing:
 
     Attributes:
         unchecked: ids that nobody has confirmed: the list could not be fetched, and nothing was saved of them.
+        trouble: why, in words.
     """
 
     def __init__(self, venue: Venue, insts: Sequence[str], vault: Vault, rest: RestClient, clock: Clock) -> None:
         self.unchecked: list[str] = []
+        self.trouble: str | None = None
         self._venue = venue
         self._insts = insts
         self._rest = rest
         self._clock = clock
         self._store = Metadata(Disk(), vault)
+        self._fresh: list[Instrument] | None = None
         self._fetched = False
         self._gone: set[str] = set()
         self._events: list[tuple[str, str, dict[str, object] | None]] = []
 
     def begin(self) -> None:
-        """Check the instruments before anything is recorded.
+        """Check the instruments before anything is recorded, and write nothing. It waits for the venue.
 
         Raises:
             ConfigError: the venue lists no such instrument; near matches are named.
@@ -52,26 +55,26 @@ class Listing:
         except (TransportError, VenueError) as error:
             saved = [inst for inst in self._insts if self._saved(inst) is not None]
             self.unchecked = [inst for inst in self._insts if inst not in saved]
-            log.warning(
-                "%s; %d instruments begin from saved metadata, %d unchecked", error, len(saved), len(self.unchecked)
+            self.trouble = (
+                f"{error}; {len(saved)} instruments begin from saved metadata, {len(self.unchecked)} unchecked"
             )
             self._events.append(("config", "", {"instruments_unchecked": self.unchecked, "error": str(error)[:200]}))
             return
         check_wanted(self._venue.name, self._insts, fresh)
-        self._take(fresh)
+        self._fresh = fresh
 
     async def run(self, session: Session) -> None:
         """Note what was found, then look again once a day, or soon if the list could not be fetched."""
-        self._note(session)
         while True:
+            if self._fresh is not None:
+                await asyncio.to_thread(self._take, self._fresh)
+            self._note(session)
+            self._fresh = None
             await asyncio.sleep(EVERY_S if self._fetched else AGAIN_S)
             try:
-                fresh = await asyncio.to_thread(self._fetch)
+                self._fresh = await asyncio.to_thread(self._fetch)
             except (TransportError, VenueError) as error:
                 log.warning("%s", error)
-                continue
-            self._take(fresh)
-            self._note(session)
 
     def _fetch(self) -> list[Instrument]:
         return fetch_instruments(self._rest, self._venue, markets_of(self._venue, self._insts))
@@ -97,8 +100,7 @@ class Listing:
     def _saved(self, inst: str) -> Instrument | None:
         try:
             return self._store.newest(self._venue.name, inst)
-        except ArchiveError as error:
-            log.warning("the saved metadata of %s cannot be read: %s", inst, error)
+        except ArchiveError:  # said when it cannot be written either
             return None
 
     def _note(self, session: Session) -> None:

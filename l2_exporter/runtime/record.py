@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from l2_exporter.archive.layout import Vault
 from l2_exporter.core.books import BookKey
@@ -81,10 +82,32 @@ class Recording:
         self._clock = Clock()
         self._stopping = asyncio.Event()
         self._working = len(plan.venues)
+        self._tls = {one.venue.name: _tls(one) for one in plan.venues}
 
     def stop(self) -> None:
         """Begin a clean stop."""
         self._stopping.set()
+
+    async def check(self, listings: Sequence[tuple[VenuePlan, Listing, RestClient]]) -> bool:
+        """Ask all venues for their instruments; return False if a stop was asked for before the answers came.
+
+        Raises:
+            ConfigError: an instrument that its venue does not list.
+        """
+        checks = [asyncio.create_task(asyncio.to_thread(listing.begin)) for _, listing, _ in listings]
+        stopping = asyncio.create_task(self._give_up(listings))
+        results = await asyncio.gather(*checks, return_exceptions=True)
+        stopping.cancel()
+        errors = [result for result in results if isinstance(result, BaseException)]
+        if errors and not self._stopping.is_set():
+            raise errors[0]
+        return not self._stopping.is_set()
+
+    async def _give_up(self, listings: Sequence[tuple[VenuePlan, Listing, RestClient]]) -> None:
+        """Once a stop is asked for, wait for no answer any more."""
+        await self._stopping.wait()
+        for _, _, rest in listings:
+            rest.close()
 
     async def run(self, listings: Sequence[tuple[VenuePlan, Listing, RestClient]]) -> None:
         """Record until stopped, or until no venue is left.
@@ -113,7 +136,8 @@ class Recording:
                 self.stop()
                 return
             try:
-                await asyncio.wait_for(self._stopping.wait(), PROBE_EVERY_S)
+                async with asyncio.timeout(PROBE_EVERY_S):
+                    await self._stopping.wait()
             except TimeoutError:
                 self._working += 1
                 continue
@@ -181,52 +205,86 @@ class Recording:
             checksum_resync=plan.checksum_resync,
             tape=self._plan.tape,
             fsync_ns=int(self._plan.fsync_s * NS_PER_S),
-            tls=_tls(plan),
+            tls=self._tls[plan.venue.name],
             jitter_seed=random.SystemRandom().randrange(1 << 31),
             run=f"{time.time_ns():x}",
         )
 
 
-def record(plan: RecordPlan, say: Say) -> list[str]:
+class StopSignals:
+    """What asks for a clean stop, from entering to leaving: SIGINT, SIGTERM, Ctrl-Break.
+
+    Asking again changes nothing, and a stop that was asked for is not disturbed any more until the process has ended.
+
+    Attributes:
+        asked: whether one has come.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._stop: Callable[[], object] | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+        self._before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
+        for number in self._before:
+            signal.signal(number, self._came)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self.asked else handler)  # type: ignore[arg-type]
+
+    def tell(self, stop: Callable[[], object] | None) -> None:
+        """Call this for a stop that was or will be asked for; None: nobody is to be told any more."""
+        self._stop = stop
+        if stop is not None and self.asked:
+            stop()
+
+    def _came(self, *_: object) -> None:
+        self.asked = True
+        if self._stop is not None:
+            self._stop()
+
+
+def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callable[[], None]) -> list[str]:
     """Record until a signal, the plan's duration, or the last venue's schema break; return the breaks' lines.
+
+    Args:
+        begin: called once the instruments have proven right, before anything is written.
 
     Raises:
         ConfigError: an instrument that its venue does not list.
         ArchiveError: the archive cannot be written.
     """
-    clock = Clock()
-    listings = []
-    with ExitStack() as stack:
-        for venue in plan.venues:
-            rest = make_rest(venue)
-            stack.callback(rest.close)
-            insts = list(dict.fromkeys(inst for _, inst in venue.books))
-            listing = Listing(venue.venue, insts, plan.vault, rest, clock)
-            listing.begin()
-            listings.append((venue, listing, rest))
-        return asyncio.run(_record(plan, say, listings))
+    return asyncio.run(_record(plan, say, stops, begin))
 
 
-async def _record(plan: RecordPlan, say: Say, listings: Sequence[tuple[VenuePlan, Listing, RestClient]]) -> list[str]:
+async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callable[[], None]) -> list[str]:
     recording = Recording(plan, say)
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _stop_signals()}
-    for number in before:
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(recording.stop))
-    try:
-        await recording.run(listings)
-    except* Exception as group:  # noqa: BLE001 - unwrapped: the first failure is the one to tell
-        raise group.exceptions[0] from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    stops.tell(lambda: loop.call_soon_threadsafe(recording.stop))
+    with ExitStack() as stack:
+        stack.callback(stops.tell, None)
+        listings = []
+        for venue in plan.venues:
+            rest = make_rest(venue)
+            # Requests under way must end before the loop does: they answer into it, and its threads are waited for.
+            stack.callback(rest.close)
+            insts = list(dict.fromkeys(inst for _, inst in venue.books))
+            listings.append((venue, Listing(venue.venue, insts, plan.vault, rest, Clock()), rest))
+        if not await recording.check(listings):
+            return []
+        begin()
+        for trouble in [listing.trouble for _, listing, _ in listings if listing.trouble is not None]:
+            log.warning("%s", trouble)
+            say(trouble)
+        try:
+            await recording.run(listings)
+        except* Exception as group:  # noqa: BLE001 - unwrapped: the first failure is the one to tell
+            raise group.exceptions[0] from None
     return recording.build_fails
-
-
-def _stop_signals() -> list[signal.Signals]:
-    """List the signals that mean a clean stop on this system."""
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def make_rest(plan: VenuePlan) -> RestClient:

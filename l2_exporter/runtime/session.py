@@ -5,6 +5,7 @@ taped, if it is, before it is processed.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import platform
@@ -20,6 +21,7 @@ from l2_exporter.archive.tapefile import TapeFiles
 from l2_exporter.archive.writer import Archive
 from l2_exporter.core.books import BookKey, Settings
 from l2_exporter.core.commands import CloseLink, Command, FetchBook, OpenSuccessor, SendFrame
+from l2_exporter.core.errors import ArchiveError
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import LedgerRecord
@@ -75,11 +77,20 @@ class Session:
         recorder: the run; links: its connections by name; inbox: what waits to be processed.
     """
 
-    def __init__(self, settings: SessionSettings, vault: Vault, rest: RestClient, clock: Clock, watch: Watcher) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        vault: Vault,
+        rest: RestClient,
+        clock: Clock,
+        watch: Watcher,
+        disk: Disk | None = None,
+    ) -> None:
         self.settings = settings
         self.links: dict[str, Link] = {}
         self.inbox = Inbox()
-        self.archive = Archive(vault, settings.venue.name)
+        self._disk = disk or Disk()
+        self.archive = Archive(vault, settings.venue.name, disk=self._disk)
         self.syncer = Syncer(self.archive, settings.fsync_ns)
         self.recorder = self._new_recorder(watch)
         self.started = clock.stamp()
@@ -105,23 +116,22 @@ class Session:
             ArchiveError: the archive cannot be written.
         """
         self._loop = loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[None] = loop.create_future()
         self._begin()
         for conn in self.settings.connections:
             self._open(conn, None)
-        workers: list[asyncio.Task[None]] = [loop.create_task(self._tick()), loop.create_task(self._consume())]
         stopping = loop.create_task(self._until_stopped())
+        workers = [loop.create_task(self._tick()), loop.create_task(self._consume())]
         try:
-            done, _ = await asyncio.wait([*workers, stopping], return_when=asyncio.FIRST_COMPLETED)
-            for task in workers:
-                task.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            for task in done:
-                task.result()
+            await _first([stopping, *workers, self._broken])
             await self._stop()
-        finally:
-            for task in (*workers, stopping):
-                task.cancel()
+        except BaseException:
+            with contextlib.suppress(ArchiveError):  # what ended the run tells more
+                self._close_files()
+            raise
+        else:
             self._close_files()
+        finally:
             await self._close_links()
 
     async def _until_stopped(self) -> None:
@@ -133,16 +143,23 @@ class Session:
             self._process_all(await self.inbox.take(BATCH))
         stamp = self._clock.stamp()
         self._tape_line(input_line("stop", "control", stamp, ""))
-        self.recorder.stopped(stamp, "stop")
+        self.recorder.stopped(stamp, "stop" if self.recorder.build_fail is None else "schema_break")
 
     def _close_files(self) -> None:
+        """Close every file; with an error the others are closed all the same."""
         self.syncer.close()
         try:
             self.archive.close(self._clock.wall_ns())
         finally:
-            if self._tape is not None:
-                self._tape.close()
-                self._tape = None
+            self._end_tape()
+
+    def _end_tape(self) -> None:
+        tape, self._tape, self.syncer.tape = self._tape, None, None
+        if tape is not None:
+            try:
+                tape.close()
+            except OSError as error:
+                log.error("the tape could not be closed: %s", error)
 
     # ---- beginning --------------------------------------------------------------------------------------------------
 
@@ -170,13 +187,15 @@ class Session:
             self._n = 1
             start = TapeLine(line.dir, line.conn, 1, line.recv_ns, line.mono_ns, None, line.frame, None, 200)
             run = self.settings.run.replace(".", "")
-            self._tape = TapeFiles(Disk(), self._vault, self.settings.venue.name, run, start)
+            self._tape = TapeFiles(self._disk, self._vault, self.settings.venue.name, run, start)
+            self.syncer.tape = self._tape
         detail: dict[str, object] = {
             "version": __version__,
             "cadence_ms": self.settings.cadence_ns // NS_PER_MS,
             "depth": self.settings.depth,
         }
         self._obey(self.recorder.started(stamp, detail))
+        self._disk.sync_folders_later()
 
     def _describe(self) -> dict[str, object]:
         """Say all that a replay needs to sample and mark lines as this run does."""
@@ -245,14 +264,10 @@ class Session:
                 raise OSError(f"less than {TAPE_NEEDS_BYTES} bytes are free")
             self._tape.write(line, self._n)
         except OSError as error:
-            tape, self._tape = self._tape, None
             log.error("the tape stops here: %s", error)
             detail: dict[str, object] = {"error": str(error)[:200]}
             self.archive.note(LedgerRecord(line.recv_ns, "write_suspended", reason="tape", detail=detail))
-            try:
-                tape.close()
-            except OSError as closing:
-                log.error("the tape could not be closed: %s", closing)
+            self._end_tape()
 
     # ---- commands ---------------------------------------------------------------------------------------------------
 
@@ -288,7 +303,14 @@ class Session:
             sent=self._sent,
         )
         link = self.links[conn] = Link(link_settings, self.inbox, self._clock)
-        self._tasks[conn] = asyncio.get_running_loop().create_task(link.run())
+        self._tasks[conn] = task = asyncio.get_running_loop().create_task(link.run())
+        task.add_done_callback(self._link_ended)
+
+    def _link_ended(self, task: asyncio.Task[None]) -> None:
+        """Let a bug in a link end the run: a recorder must not go on without it in silence."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._broken.done():
+            self._broken.set_exception(error)
 
     async def _may_connect(self) -> None:
         await asyncio.sleep(self._connects.wait_s(asyncio.get_running_loop().time()))
@@ -306,6 +328,18 @@ class Session:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first(workers: Sequence[asyncio.Future[None]]) -> None:
+    """Wait for the first of them to end and cancel the others; raise what it raised."""
+    try:
+        done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    for worker in done:
+        worker.result()
 
 
 def spread(venue: str, books: Sequence[BookKey], per_connection: int) -> dict[str, list[BookKey]]:

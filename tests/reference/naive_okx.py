@@ -234,7 +234,7 @@ def book_frame(text: str) -> tuple[str, dict[str, Any]] | None:
         frame = json.loads(text, parse_constant=no_number)
     except ValueError:
         return None
-    if not isinstance(frame, dict) or "event" in frame:
+    if not isinstance(frame, dict) or ("event" in frame and "data" not in frame):
         return None
     arg = frame.get("arg")
     channel = arg.get("channel") if isinstance(arg, dict) else None
@@ -289,11 +289,14 @@ def arrival(line: Line) -> tuple[int | None, int | None]:
     return recv_ns, recv_ns if line.get("mono_ns") is None else line["mono_ns"]
 
 
-def rest_inst(line: Line) -> str | None:
-    """Return the instrument whose book a REST request asked for, None for any other request."""
+def rest_asked(line: Line) -> tuple[str, int | None] | None:
+    """Return the instrument and the number of levels that a REST request for a book asked for, None for any other."""
     address, _, query = str(line.get("url") or "").partition("?")
     wanted = dict(part.partition("=")[::2] for part in query.split("&"))
-    return wanted.get("instId") if address.endswith("/api/v5/market/books") else None
+    if not address.endswith("/api/v5/market/books") or not wanted.get("instId"):
+        return None
+    levels = wanted.get("sz", "")
+    return wanted["instId"], int(levels) if re.fullmatch("[0-9]+", levels) else None
 
 
 def rest_book(line: Line) -> Message | None:
@@ -312,6 +315,23 @@ def rest_book(line: Line) -> Message | None:
     message = message_of("rest", data[0], *arrival(line))
     message.prev = message.checksum = None
     return message
+
+
+def cut(rest: Message, depth: int) -> Message:
+    """Return a REST book with no more levels than the channel knows."""
+    bids, asks = with_rows({}, rest.bids), with_rows({}, rest.asks)
+    return replace(rest, bids=best_first(bids, bids=True)[:depth], asks=best_first(asks, bids=False)[:depth])
+
+
+def continuing(rest: Message, buffer: Sequence[Message]) -> Sequence[Message] | None:
+    """Return the buffered updates that continue a REST book, None where the two cannot be joined [5]."""
+    seq = rest.seq
+    joints = [at for at, m in enumerate(buffer) if m.prev == seq != m.seq or m.prev < seq < m.seq]
+    if len(joints) == 1:
+        return buffer[joints[0] :]
+    # After a reset of the numbers several may join, and a smaller number tells nothing of age: none is sure.
+    are_older = all(m.prev <= m.seq <= seq for m in buffer)
+    return [] if not joints and are_older else None
 
 
 def in_order(tapes: Sequence[Iterable[Line]]) -> list[Line]:
@@ -373,7 +393,6 @@ class _Run:
     books: dict[tuple[str, str], Book] = field(default_factory=dict)  # by (channel, inst), as they first appear
     made: dict[str, tuple[int, bool]] = field(default_factory=dict)  # hour file -> key of this run's last line
     newest_hour: dict[tuple[str, str], int] = field(default_factory=dict)
-    early: dict[str, Line] = field(default_factory=dict)  # first REST answer of an instrument without a frame yet
     odd_in_a_row: dict[str, int] = field(default_factory=dict)  # by channel, once it has had a frame
     checking: bool = True
     clock_ns: int = 0  # the venue's clock at the input, before it is looked at
@@ -436,7 +455,7 @@ class _Run:
             return
         size = len(frame["data"]) if isinstance(frame.get("data"), list) and frame["data"] else 1
         self.count(dataset_of(inst, channel), inst, "received", size)
-        book = self.book_of(channel, inst, elapsed_ns) if self.is_selected(inst) else None
+        book = self.book_of(channel, inst) if self.is_selected(inst) else None
         if book is not None and book.owner is None:
             book.owner = line.get("conn")
         if book is None or book.owner != line.get("conn"):
@@ -454,19 +473,12 @@ class _Run:
             outcome = self.take_book(book, message)
             self.count(book.dataset, inst, outcome)
 
-    def book_of(self, channel: str, inst: str, elapsed_ns: int | None) -> Book:
-        """Return the book of a frame; with its first frame it comes to be, out of a restart if it has lines.
-
-        A REST answer that was there before joins it now, at the answer's own time.
-        """
-        if (channel, inst) in self.books:
-            return self.books[channel, inst]
-        book = self.books[channel, inst] = Book(dataset_of(inst, channel), inst, channel)
-        self.restart(book)
-        if channel in SEQUENCED and inst in self.early:
-            self.seed(book, self.early.pop(inst))
-            self.run_deadlines(elapsed_ns)
-        return book
+    def book_of(self, channel: str, inst: str) -> Book:
+        """Return the book of a frame; with its first frame it comes to be, out of a restart if it has lines."""
+        if (channel, inst) not in self.books:
+            book = self.books[channel, inst] = Book(dataset_of(inst, channel), inst, channel)
+            self.restart(book)
+        return self.books[channel, inst]
 
     def lose_blind(self, conn: str | None) -> None:
         """Give up the books of a link that may have lost a message without any test to show it [5]."""
@@ -529,9 +541,9 @@ class _Run:
             not is_keep_alive or message.event_ns == episode.last_event_ns
         ):
             return "duplicate"
-        if episode.joining and message.seq <= episode.last_seq:
+        if episode.joining and message.seq <= episode.last_seq != message.prev:
             return "before_seed"
-        # The first update after a REST book only has to reach over it; every other one chains by equality.
+        # The first update after a REST book may also reach over it; every other one chains by equality.
         if message.prev != episode.last_seq and not (episode.joining and message.prev < episode.last_seq):
             self.lose(book, "sequence")
             self.keep_for_join(book, message)
@@ -552,25 +564,21 @@ class _Run:
         book.buffer.append(message)
 
     def take_rest(self, line: Line) -> None:
-        """Offer a REST answer to the books of its instrument; without any, the first answer is held for them."""
-        inst = rest_inst(line)
-        books = [book for book in self.books.values() if book.inst == inst]
-        if inst is not None and not books:
-            self.early.setdefault(inst, line)
-        for book in books:
-            if book.channel in SEQUENCED:
-                self.seed(book, line)
-
-    def seed(self, book: Book, line: Line) -> None:
+        """Offer a REST answer to the books of its instrument; one that asked for too few levels is of no use."""
+        inst, levels = rest_asked(line) or (None, None)
         rest = rest_book(line)
-        if rest is not None and book.episode is None:
-            self.join(book, rest)
+        for book in self.books.values():
+            depth = DEPTH_OF_CHANNEL[book.channel]
+            if book.inst != inst or book.channel not in SEQUENCED or book.episode:
+                continue
+            if rest is not None and (levels is None or levels >= depth):
+                self.join(book, cut(rest, depth))
 
     def join(self, book: Book, rest: Message) -> None:
         """Make one update, that of the last part, of a REST book and the buffered updates that continue it."""
-        follow = [m for m in book.buffer if m.seq > rest.seq]
-        if follow and follow[0].prev > rest.seq:
-            return  # the REST book is older than the buffer
+        follow = continuing(rest, book.buffer)
+        if follow is None:
+            return
         bids, asks = with_rows({}, rest.bids), with_rows({}, rest.asks)
         for message in follow:
             bids, asks = with_rows(bids, message.bids), with_rows(asks, message.asks)
@@ -719,9 +727,10 @@ class _Run:
         buckets = [book_time_ns // self.cadence_ns]
         if book.closed is not None:
             buckets.append(book.closed + 1)
-        floor = self.floor(hour_path(book.dataset, book.inst, book_time_ns))
-        if floor is not None and book_time_ns > floor[0]:
-            buckets.append(floor[0] // self.cadence_ns + 1)
+        for time_ns in (book_time_ns - HOUR_NS, book_time_ns):  # a bucket may reach into the next hour
+            floor = self.floor(hour_path(book.dataset, book.inst, time_ns))
+            if floor is not None and book_time_ns > floor[0]:
+                buckets.append(floor[0] // self.cadence_ns + 1)
         return max(buckets)
 
     def floor(self, path: str) -> tuple[int, bool] | None:

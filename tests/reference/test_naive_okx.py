@@ -557,20 +557,46 @@ def test_a_rest_book_alone_is_live_and_the_next_update_must_reach_over_it():
     assert losses(beyond) == [("sequence", "44.150", None)]
 
 
-def test_a_rest_book_may_come_before_the_first_frame():
-    steps = [rest_answer(50, 10, event_ms=20), *tape(book(100, prev=10, seq=12, bids=[]))]
-    assert shown(replay([steps])) == [("44.100", 12, ["seeded_from_rest"])]
+def test_a_rest_book_of_an_instrument_not_heard_of_yet_is_ignored():
+    early = rest_answer(50, 10, event_ms=20)
+    assert replay([[early, *tape(book(100, prev=10, seq=12, bids=[]))]]).files == {}
+    other_channel = tape(book(10, bids=[BID], channel="books5"))
+    assert HOUR_FILE not in replay([[*other_channel, early, *tape(book(100, prev=10, seq=12, bids=[]))]]).files
 
 
-def test_the_first_early_rest_book_waits_with_its_own_stamps_for_a_channel_that_needs_it():
-    early = [rest_answer(50, 10, event_ms=20), rest_answer(60, 11, event_ms=30)]
-    frames = [book(100, bids=[BID], channel="books5"), book(4000, prev=10, seq=12, bids=[])]
-    outcome = replay([[*early, *tape(*frames)]])
-    # Opened at elapsed 50 with book time 20: due at 50 + 1980 + 1000 = 3030, which runs before the frame at 4050.
-    assert shown(outcome) == [("44.020", 10, ["seeded_from_rest"]), ("48.000", 12, [])]
-    assert lines_of(outcome)[0]["received_utc"][17:] == "44.050000Z"
-    refused = replay([[early[0] | {"status": 429}, early[1], *tape(*frames)]])
-    assert shown(refused) == []  # only the first is held
+@pytest.mark.parametrize(
+    ("pairs", "seq", "expected"),
+    [
+        ([(8, 9), (9, 12)], 9, 12),  # the second follows the answer's number
+        ([(8, 9), (9, 12)], 10, 12),  # the second straddles it
+        ([(8, 9), (9, 12)], 12, 12),  # both are older
+        ([(10, 4), (4, 6)], 10, 6),  # the first follows it, and resets the numbers
+        ([(10, 4), (4, 12)], 10, None),  # both join: none is sure
+        ([(20, 4), (4, 6)], 10, None),  # after a reset smaller is not older
+        ([(12, 13)], 10, None),  # newer, with something missing between
+    ],
+)
+def test_which_updates_join_a_rest_book(pairs, seq, expected):
+    frames = [book(100 + n, prev=prev, seq=own, bids=[]) for n, (prev, own) in enumerate(pairs)]
+    outcome = replay([[*tape(*frames), rest_answer(300, seq, event_ms=50)]])
+    assert [line["seqId"] for line in lines_of(outcome)] == ([] if expected is None else [expected])
+
+
+def test_the_first_update_after_a_rest_book_may_reset_the_numbers():
+    early = [*tape(book(100, prev=8, seq=9)), rest_answer(300, 10, event_ms=150)]
+    outcome = replay([[*early, *tape(book(400, prev=10, seq=3, bids=[]), book(500, prev=3, seq=12, bids=[]))]])
+    assert shown(outcome) == [("44.500", 12, ["seeded_from_rest"])]
+
+
+def test_a_rest_book_has_the_levels_of_the_channel():
+    bids = [[f"{price}", "1", "0", "1"] for price in range(1, 61)]
+    steps = [*tape(book(100, prev=8, seq=9, channel="books50-l2-tbt")), rest_answer(300, 9, event_ms=150, bids=bids)]
+    path = HOUR_FILE.replace("l2_perps", "l2_perps.books50-l2-tbt")
+    (line,) = lines_of(replay([steps]), path)
+    assert [row[0] for row in line["bids_top50"]] == [str(price) for price in range(60, 10, -1)]
+    for query, count in (("&sz=50", 1), ("&sz=49", 0), ("", 1)):
+        asked = [steps[0], steps[1] | {"url": steps[1]["url"].replace("&sz=400", query)}]
+        assert len(lines_of(replay([asked]), path)) == count
 
 
 def test_after_a_rest_book_a_snapshot_ends_the_join():
@@ -698,6 +724,15 @@ def test_a_replay_after_any_part_of_the_lines_completes_the_same_file():
     for count in range(1, len(once.files[HOUR_FILE])):
         part = {HOUR_FILE: once.files[HOUR_FILE][:count]}
         assert replay([long_tape()], existing=part).files == once.files
+
+
+def test_a_bucket_that_reaches_into_the_next_hour_is_closed_by_a_line_before_it():
+    end = 29 * 60_000 + 16_000  # 16:00:00, when a bucket of 7 s is 1 s old
+    first = replay([tape(snapshot(end - 500))], cadence_s="7")
+    later = tape(snapshot(end + 500), book(end + 6000, prev=10, seq=11, bids=[]))
+    next_hour = HOUR_FILE.replace("/15.", "/16.")
+    assert len(lines_of(replay([later], cadence_s="7"), next_hour)) == 2
+    assert len(lines_of(replay([later], cadence_s="7", existing=first.files), next_hour)) == 1
 
 
 def test_a_later_run_starts_behind_the_bucket_of_the_last_line():

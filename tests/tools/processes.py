@@ -36,10 +36,12 @@ def until(what: Callable[[], T], why: str, within_s: float = PATIENCE_S) -> T:
 
 
 @contextmanager
-def exchange(*, faults: str = "", interval_ns: int = FAST_NS, instruments: Any = INSTRUMENTS) -> Iterator[SimulatedExchange]:
+def exchange(
+    *, faults: str = "", interval_ns: int = FAST_NS, instruments: Any = INSTRUMENTS, port: int = 0
+) -> Iterator[SimulatedExchange]:
     """Serve a simulated exchange that is faster than the real one."""
     settings = Settings(seed=3, instruments=instruments, interval_ns=interval_ns, faults=faults)
-    with running_exchange(settings) as served:
+    with running_exchange(settings, port=port) as served:
         yield served
 
 
@@ -112,7 +114,12 @@ class Process:
 
 @contextmanager
 def recorder(
-    vault: Path, served: SimulatedExchange | None, *args: str, insts: Sequence[str] = INSTRUMENTS, **how: Any
+    vault: Path,
+    served: SimulatedExchange | None,
+    *args: str,
+    insts: Sequence[str] = INSTRUMENTS,
+    folder: Path | None = None,
+    **how: Any,
 ) -> Iterator[Process]:
     """Run `record` against a simulated exchange until the block is left."""
     command = ["record", "--vault", str(vault)]
@@ -120,17 +127,29 @@ def recorder(
         command += ["-i", inst]
     if served is not None:
         command += ["--ws-url", f"okx={served.ws_url}", "--rest-url", f"okx={served.rest_url}"]
-    process = Process(vault.parent / "run", [*command, *args], **how)
+    process = Process(folder or vault.parent / "run", [*command, *args], **how)
     try:
         yield process
     finally:
         process.kill()
 
 
+def run(*args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("L2_")}
+    return subprocess.run(
+        [sys.executable, "-m", "l2_exporter", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=clean | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path.cwd())} | dict(env or {}),
+    )
+
+
 def verify(vault: Path) -> str:
-    """Run `verify` in a process of its own; return what it found wrong, empty if nothing."""
-    command = [sys.executable, "-m", "l2_exporter", "verify", str(vault)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Run `verify`; return what it found wrong, empty if nothing."""
+    done = run("verify", str(vault))
     return "" if done.returncode == 0 else f"exit {done.returncode}: {done.stdout}{done.stderr}"
 
 
@@ -155,6 +174,11 @@ def status_of(vault: Path, process: Process) -> Entry | None:
 def state_is(vault: Path, process: Process, state: str) -> Callable[[], bool]:
     """Make a test for the state of this process."""
     return lambda: (status_of(vault, process) or {}).get("state") == state
+
+
+def live_in(vault: Path) -> Callable[[], bool]:
+    """Make a test for both books having been live in a vault; faster than the status, for its first run."""
+    return lambda: {entry["instId"] for entry in ledger(vault, "live", torn=True)} == {*INSTRUMENTS}
 
 
 def ledger(vault: Path, kind: str | None = None, *, torn: bool = False) -> list[Entry]:

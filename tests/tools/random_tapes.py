@@ -1,7 +1,7 @@
 """Random OKX tapes: short, eventful and reproducible, to be replayed by two readers of the contract.
 
-Everything follows from a seed. A tape need not make sense as a market: books are small, most prices collide, time
-stands still or leaps, and whatever the options allow goes wrong far more often than it ever does.
+Everything follows from a seed and the options. A tape need not make sense as a market: books are small, most prices
+collide, time stands still or leaps, and whatever the options allow goes wrong far more often than it ever does.
 """
 
 import json
@@ -41,6 +41,7 @@ class Options:
     lost: float = 5
     repeated: float = 8
     closed: float = 3
+    snapshots: float = 12  # of the frames that could be updates
     rest: float = 0
     odd_frames: float = 0
     not_json: float = 0
@@ -61,8 +62,8 @@ class Case:
 
 
 def random_case(seed: int, options: Options) -> Case:
-    """Make the case that belongs to a seed."""
-    dice = random.Random(seed)
+    """Make the case that belongs to a seed under these options."""
+    dice = random.Random(f"{seed} {options}")  # so that mixes of options share no tapes
     lines = list(_Tape(dice, options).lines())
     parts = [lines]
     if options.parts > 1:
@@ -112,6 +113,7 @@ class _Tape:
         self.now_ms = START_MS + dice.randrange(3000)
         self.lead_ms = dice.choice(CLOCK_LEADS_MS)
         self.has_steady_clock = self.happens(30)
+        self.latency_ns = self.dice.choice((1, 30 * 10**6))  # at most; with 1 deadlines are met to the nanosecond
         self.unreceived = 100 if options.unreceived and self.happens(30) else options.unreceived
         self.leap_ms = self.leap_left = 0  # event times that run ahead together
         self.count = 0
@@ -196,7 +198,7 @@ class _Tape:
 
     def stamped(self, line: TapeLine) -> TapeLine:
         """Number an input and give it its receive times."""
-        recv_ns = (self.now_ms + self.lead_ms + self.dice.randrange(30)) * 10**6 + self.dice.randrange(10**6)
+        recv_ns = (self.now_ms + self.lead_ms) * 10**6 + self.dice.randrange(self.latency_ns)
         line = {"n": self.count, "recv_ns": recv_ns, "url": None, "frame": "", **line}
         self.count += 1
         if self.happens(self.unreceived):
@@ -237,12 +239,13 @@ class _Tape:
         return [_arriving(json.dumps(frame))]
 
     def answer(self, source: _Source) -> list[TapeLine]:
-        """Let a REST book arrive, fresh or old, or a failure."""
+        """Let a REST book arrive, ahead of the pushes or behind them, or a failure."""
         data = source.levels() | {"ts": self.event_time()}
         if source.has_sequence:
-            data["seqId"] = source.seq - self.dice.choice((0, 0, 1, 5, 30))
+            data["seqId"] = source.seq - self.dice.choice((-2, -1, 0, 0, 1, 5, 30))
         body = json.dumps({"code": self.dice.choice(("0", "0", "0", "50011")), "msg": "", "data": [data]})
-        url = f"https://www.okx.com/api/v5/market/books?instId={source.inst}&sz=400"
+        levels = self.dice.choice(("&sz=400", "&sz=400", "&sz=400", "&sz=50", ""))
+        url = f"https://www.okx.com/api/v5/market/books?instId={source.inst}{levels}"
         line = {"dir": "http", "conn": "rest", "url": url, "frame": body}
         return [line | self.dice.choice(({}, {}, {"status": 200}, {"status": 429}, {"status": 0}))]
 
@@ -255,7 +258,7 @@ class _Tape:
         else:
             # Where REST answers come, a subscription may begin with updates.
             first = not source.begun and not (self.options.rest and self.happens(50))
-            is_snapshot = first or self.happens(12)
+            is_snapshot = first or self.happens(self.options.snapshots)
             data = self.snapshot(source) if is_snapshot else self.update(source)
             more = [self.update(source)] if not is_snapshot and self.happens(3) else []
             frame = {"arg": source.arg, "action": "snapshot" if is_snapshot else "update", "data": [data, *more]}
@@ -283,8 +286,8 @@ class _Tape:
     def update(self, source: _Source) -> dict[str, Any]:
         """Return some changed levels, none, or a keep-alive."""
         prev, kind = source.seq, self.dice.random()
-        rows = {"asks": [], "bids": []} if kind < 0.08 else self.change(source)
-        if kind < 0.05:
+        rows = {"asks": [], "bids": []} if kind < 0.12 else self.change(source)
+        if kind < 0.08:
             pass  # a keep-alive
         elif kind > 0.97:
             source.seq -= self.dice.randrange(1, 90)  # maintenance reset
@@ -295,7 +298,7 @@ class _Tape:
 
     def change(self, source: _Source, *, fresh: bool = False) -> dict[str, list[Row]]:
         """Change some levels, or all; return the rows that did it."""
-        counts = (4, 4, 40) if fresh else (0, 1, 2)
+        counts = (4, 4, 55) if fresh else (0, 1, 2)
         asks = self.rows(source, self.dice.choice(counts), source.ask_offset)
         bids = self.rows(source, self.dice.choice(counts))
         source.asks = with_rows({} if fresh else source.asks, asks)

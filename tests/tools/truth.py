@@ -19,14 +19,24 @@ from l2_exporter.archive.tape import TapeLine
 from l2_exporter.archive.tapeorder import read_tapes
 from l2_exporter.core.state import Counts
 from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S, utc_ns
-from l2_exporter.simulator.truth import BookLine, Truth, book_digest
+from l2_exporter.simulator.truth import BookLine, FaultLine, Truth, book_digest
 from tests.tools.replaying import hour_files, ledger
 
 Json = dict[str, Any]
-BUDGET = 8
+BUDGET = 20
 FIRST_WAIT_NS = 5 * NS_PER_S
-UNUSABLE = ("corrupt", "reorder")
-"""Faults after which an update has arrived, and yet cannot be applied."""
+LOSING = (
+    "drop",
+    "drop_snapshot",
+    "corrupt",
+    "reorder",
+    "schema_change",
+    "close_mid_frame",
+    "oversize",
+    "half_open",
+    "stall",
+)
+"""Faults after which one connection lacks an update, even if another had it."""
 ENDS_OF_LINKS = ("disconnect", "stale", "overflow", "oversize", "clock")
 
 
@@ -66,11 +76,10 @@ def ms(text: str | None) -> int | None:
 
 
 class Evidence:
-    """One run's archive, tape and truth.
+    """What one vault holds of one simulated exchange, and what that exchange did.
 
     Args:
-        steps: what the simulator knows, with rows.
-        since_n: judge what was written by the runs of these tapes; all tapes of the vault.
+        truth: with rows.
     """
 
     def __init__(self, vault: Path, truth: Truth, insts: Sequence[str]) -> None:
@@ -170,12 +179,29 @@ class Evidence:
 
     @cached_property
     def unusable(self) -> dict[str, set[int]]:
-        """The numbers of updates that arrived and could not be applied, by instrument."""
+        """The numbers of updates that arrived and could not be applied: they came behind their successor."""
         unusable: dict[str, set[int]] = {inst: set() for inst in self.insts}
-        for fault in self.truth.faults:
-            if fault.fault in UNUSABLE and fault.seq_to is not None and fault.seq_from != fault.seq_to:
-                unusable[fault.inst or ""].add(fault.seq_to)
+        for fault in self._losing:
+            if fault.fault == "reorder" and self._is_overtaken(fault):
+                unusable[fault.inst or ""].add(fault.seq_to or 0)
         return unusable
+
+    def spoiled(self, inst: str, window: Window) -> bool:
+        """Tell whether a fault took an update of this window from one connection at least."""
+        books = (self.truth.book(inst, fault.seq_to or 0) for fault in self._losing if fault.inst == inst)
+        return any(book is not None and window.holds(book.ts) for book in books)
+
+    @cached_property
+    def _losing(self) -> list[FaultLine]:
+        faults = [fault for fault in self.truth.faults if fault.fault in LOSING]
+        return [fault for fault in faults if fault.seq_to is not None and fault.seq_from != fault.seq_to]
+
+    def _is_overtaken(self, fault: FaultLine) -> bool:
+        """Tell whether an update came behind its successor; not if that was lost or held back itself."""
+        lost = (fault.inst, fault.seq_to)
+        own = [place for place, (inst, book) in enumerate(self.pushes) if (inst, book["seqId"]) == lost]
+        next_ones = [place for place, (inst, book) in enumerate(self.pushes) if (inst, book["prevSeqId"]) == lost]
+        return bool(own) and bool(next_ones) and min(next_ones) < min(own)
 
     def missing(self, inst: str) -> list[BookLine]:
         """List the updates that never arrived, up to the last one that did."""
@@ -206,9 +232,9 @@ def check_lines(evidence: Evidence, figures: Figures) -> None:
         for raw in raw_lines:
             line = json.loads(raw)
             inst, seq = line["instId"], line["seqId"]
+            figures.lines += 1
             step = evidence.truth.book(inst, seq)
             assert step is not None, f"{path}: the exchange never had {inst} at {seq}"
-            figures.lines += 1
             if book_digest(line["bids_top400"], line["asks_top400"]) != step.sha256:
                 figures.tainted_lines += 1
                 _check_tainted(evidence, line, step)
@@ -234,7 +260,7 @@ def _check_tainted(evidence: Evidence, line: Json, step: BookLine) -> None:
 def check_losses(evidence: Evidence, inst: str, figures: Figures) -> None:
     """Every update that did not arrive, or could not be used, lies in a declared window or before the first book."""
     windows, known = evidence.windows[inst], evidence.first_live.get(inst)
-    last = max((ms_of for ms_of in _arrivals(evidence, inst)), default=0)
+    last = max(_arrivals(evidence, inst), default=0)
     lacked = evidence.missing(inst)
     lacked += [step for step in evidence.steps[inst] if step.seq in evidence.unusable[inst] and step.ts < last]
     for step in lacked:
@@ -259,20 +285,19 @@ def _came_elsewhere(evidence: Evidence, step: BookLine) -> bool:
 def check_causes(evidence: Evidence, inst: str) -> None:
     """No window is declared without a cause: nothing is lost by who lost nothing."""
     lacked = evidence.missing(inst)
-    unusable = [step for step in evidence.steps[inst] if step.seq in evidence.unusable[inst]]
     for window in evidence.windows[inst]:
         reason = window.gap["reason"]
         if reason == "restart":
             continue
         if reason in ENDS_OF_LINKS:
-            caused = _link_ended(evidence, window)
+            caused = _link_ended(evidence, window) or _from_rest(evidence, inst, window)
         elif reason == "checksum":
             caused = _spoiled(evidence, inst, ("wrong_size", "bad_checksum", "checksum"))
         elif reason == "venue_reset":
             caused = _from_rest(evidence, inst, window) or _spoiled(evidence, inst, ("wrong_size",))
         else:
-            caused = any(window.holds(step.ts) for step in (*lacked, *unusable)) or _from_rest(evidence, inst, window)
-            caused = caused or _tail_lost(evidence, inst, window)
+            caused = any(window.holds(step.ts) for step in lacked) or evidence.spoiled(inst, window)
+            caused = caused or _from_rest(evidence, inst, window)
         assert caused, f"{inst} declared a loss that was none: {window}"
 
 
@@ -290,11 +315,6 @@ def _from_rest(evidence: Evidence, inst: str, window: Window) -> bool:
     lives = [line for line in evidence.ledger if line["kind"] == "live" and line["instId"] == inst]
     before = [line for line in lives if line["at"] <= window.gap["at"]]
     return bool(before) and (inst, ms(before[-1]["until_event"])) in evidence.answered
-
-
-def _tail_lost(evidence: Evidence, inst: str, window: Window) -> bool:
-    """Tell whether an odd frame was the last that came: nothing behind it shows what its number was."""
-    return bool((window.gap["detail"] or {}).get("odd_frame")) and _spoiled(evidence, inst, ("corrupt",))
 
 
 def _spoiled(evidence: Evidence, inst: str, faults: Sequence[str]) -> bool:
