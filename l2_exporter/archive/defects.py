@@ -17,6 +17,8 @@ class Flaw(StrEnum):
     TORN_TAIL = "torn_tail"  # the last line has no end
     TWO_SUFFIXES = "two_suffixes"  # the hour exists plain and compressed
     FOREIGN_FILE = "foreign_file"  # named like a line file, but of no hour
+    LINK = "link"  # a symbolic link where a file of the archive should be
+    NO_LEDGER = "no_ledger"  # hour files of a venue that has no ledger at all
     # of any line
     NOT_JSON = "not_json"  # not one JSON object in UTF-8
     NOT_COMPACT = "not_compact"  # blanks between its tokens
@@ -42,7 +44,13 @@ class Flaw(StrEnum):
     CHECKSUM_OK = "checksum_ok"  # a verdict without a checksum
     CHECKSUM = "checksum"  # the stored levels have another checksum than checksum_ok says
     EPISODE = "episode"  # live_since_utc is after the line
+    FLAG_FIRST = "flag_first"  # `after_gap` or `seeded_from_rest` on a line that is not its episode's first
+    FLAG_AFTER_GAP = "flag_after_gap"  # the first line after a loss does not say so
+    NUMBERS = "numbers"  # sequence numbers that come or go within an episode, or begin anew
     IN_GAP = "in_gap"  # an ordinary line inside a window declared unknown
+    ACROSS_LOSS = "across_loss"  # an episode that goes on after the loss that ended it
+    NO_LIVE = "no_live"  # an episode whose beginning the ledger does not know
+    NOT_IN_LEDGER = "not_in_ledger"  # the ledger does not know the instrument
     GAP_UNDECLARED = "gap_undeclared"  # a gap line that the ledger does not know
     # of a ledger line
     VENUE = "venue"  # the line names another venue than its path

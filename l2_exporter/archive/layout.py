@@ -233,7 +233,18 @@ class Vault:
 
     def retention_file(self, day: str) -> Path:
         """Record of what retention compressed and deleted on one UTC date, `2026-11-21`."""
-        return self.root / "meta" / "retention" / f"{_day(day)}.jsonl"
+        return self._retention_folder() / f"{_day(day)}.jsonl"
+
+    def retention_lock(self) -> Path:
+        """File on which the one retention job of a vault holds its lock."""
+        return self._retention_folder() / ".lock"
+
+    def retention_reserve(self) -> Path:
+        """File that is given up so that a full disk still takes the record of what is deleted."""
+        return self._retention_folder() / ".reserve"
+
+    def _retention_folder(self) -> Path:
+        return self.root / "meta" / "retention"
 
 
 def parse_hour_path(path: Path, root: Path) -> HourPath | None:

@@ -54,11 +54,18 @@ class Past:
         admitted.append(spec.inst)
 
     def newest(self, spec: BookSpec) -> LastLine | None:
-        """Return the newest line of a book, of whatever suffix its file has; a damaged file is passed over."""
-        for hour_path in self._hours_newest_first(spec):
+        """Return the newest line of a book, of whatever suffix its file has; a damaged file is passed over.
+
+        The hour before it is made sound too: a loss of power just after it ended can have torn both.
+        """
+        hours = self._hours_newest_first(spec)
+        for number, hour_path in enumerate(hours):
             line = self._last_line(spec, hour_path)
             floor = floor_of_line(line)
             if line is not None and floor is not None:
+                for before in hours[number + 1 : number + 2]:
+                    if before.suffix == ".jsonl":
+                        self._last_line(spec, before)
                 return LastLine(floor.event_ns, received_of_line(line))
         return None
 

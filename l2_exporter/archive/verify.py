@@ -8,6 +8,7 @@ from l2_exporter.archive.defects import Defect, Finding, Flaw, FlawError, Rules
 from l2_exporter.archive.layout import HourPath, LedgerPath
 from l2_exporter.archive.read import read_lines
 from l2_exporter.archive.stored import read_object
+from l2_exporter.archive.verify_episode import EpisodeChecker
 from l2_exporter.archive.verify_ledger import LIVE, LedgerChecker
 from l2_exporter.archive.verify_line import HourChecker
 from l2_exporter.archive.verify_manifest import HourSummary, ManifestChecker
@@ -42,7 +43,7 @@ class Verification:
         self._selection = selection
         self._rules = rules
         self._file_done = file_done
-        self._ledgers: dict[Venue, LedgerChecker] = {}
+        self._episodes: dict[Venue, EpisodeChecker] = {}
         self._sealed = {_hour_key(manifest) for manifest in selection.manifests}
         self._summaries: dict[HourKey, HourSummary | None] = {}
 
@@ -50,6 +51,9 @@ class Verification:
         """Yield the defects: ledgers first, then hour files, then manifests, each kind in order of paths."""
         for path in self._selection.misnamed:
             yield Defect(path, 0, Flaw.FOREIGN_FILE, "readers would take it for a line file")
+        for path in self._selection.links:
+            yield Defect(path, 0, Flaw.LINK, "a symbolic link; what it leads to was not verified")
+            self._count_file()
         yield from self._check_ledgers()
         for hour in self._selection.hours:
             yield from self._check_hour(hour)
@@ -69,10 +73,13 @@ class Verification:
         places: list[HourPath | LedgerPath] = [*self._selection.hours, *self._selection.ledgers]
         for venue in sorted({venue_of(place) for place in places}):
             root, name = venue
-            checker = self._ledgers[venue] = LedgerChecker()
-            for ledger in layout.iter_ledger_files(root):
-                if ledger.venue != name:
-                    continue
+            checker = LedgerChecker()
+            self._episodes[venue] = EpisodeChecker(checker)
+            ledgers = [ledger for ledger in layout.iter_ledger_files(root) if ledger.venue == name]
+            if not ledgers and self._needs_ledger(venue):
+                folder = layout.Vault(root).ledger_folder(name)
+                yield Defect(folder, 0, Flaw.NO_LEDGER, f"{name} has hour files, and no ledger tells of them")
+            for ledger in ledgers:
                 found = list(_check_ledger(checker, ledger))
                 if ledger.path in wanted:
                     yield from found
@@ -81,30 +88,40 @@ class Verification:
             for path in sorted(checker.origins.keys() & wanted):
                 self.not_live += [(path, origin) for origin in sorted(checker.origins[path])]
 
+    def _needs_ledger(self, venue: Venue) -> bool:
+        """Tell whether what was selected should have a ledger: a vault, a folder in one, but not a file by itself."""
+        singles = self._selection.singles
+        hours = [hour for hour in self._selection.hours if venue_of(hour) == venue]
+        return (venue[0] / "meta").is_dir() or any(hour.path not in singles for hour in hours)
+
     def _check_hour(self, hour: HourPath) -> Iterator[Defect]:
         key = _hour_key(hour)
-        if key in self._summaries:
+        is_second = key in self._summaries
+        if is_second:
             yield Defect(hour.path, 0, Flaw.TWO_SUFFIXES, "the hour stands in another file too")
         summary = HourSummary()
         whole = True
-        for defect in _each_line(hour.path, self._line_check(hour, summary), summary):
+        for defect in _each_line(hour.path, self._line_check(hour, summary, is_second=is_second), summary):
             whole = whole and defect.reason is not Flaw.DAMAGED
             yield defect
         self.lines += summary.lines
         self._summaries[key] = summary if whole and key in self._sealed else None
 
-    def _line_check(self, hour: HourPath, summary: HourSummary) -> Callable[[bytes], Iterator[Finding]]:
+    def _line_check(
+        self, hour: HourPath, summary: HourSummary, *, is_second: bool
+    ) -> Callable[[bytes], Iterator[Finding]]:
         """Choose the check of a dataset: only price levels have a contract for their lines."""
         if hour.dataset.partition(".")[0] not in DATASETS.values():
             return _check_object
-        checker, ledger = HourChecker(hour, self._rules), self._ledgers[venue_of(hour)]
+        checker = HourChecker(hour, self._rules)
+        episodes = None if is_second else self._episodes[venue_of(hour)].open(hour)
 
         def check(raw: bytes) -> Iterator[Finding]:
             yield from checker.check(raw)
             if checker.line is not None:
                 summary.add_line(checker.line)
-                if checker.times is not None:
-                    yield from ledger.check_line(hour.dataset, checker.line, checker.times)
+                if checker.times is not None and episodes is not None:
+                    yield from episodes.check(checker.line, checker.times)
 
         return check
 
@@ -126,7 +143,9 @@ def _hour_key(hour: HourPath) -> HourKey:
 
 def _check_ledger(checker: LedgerChecker, ledger: LedgerPath) -> Iterator[Defect]:
     summary = HourSummary()
-    return _each_line(ledger.path, lambda raw: checker.check(ledger, summary.lines, raw), summary)
+    for defect in _each_line(ledger.path, lambda raw: checker.check(ledger, summary.lines, raw), summary):
+        checker.is_whole = checker.is_whole and defect.reason not in (Flaw.DAMAGED, Flaw.TORN_TAIL)
+        yield defect
 
 
 def _check_object(raw: bytes) -> Iterator[Finding]:

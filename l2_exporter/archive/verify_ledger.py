@@ -1,59 +1,31 @@
-"""The ledger of one venue: its lines, and whether the snapshot lines keep to what it declares."""
+"""The ledger of one venue: its lines, and what they tell of each book."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from l2_exporter.archive.defects import Defect, Finding, Flaw, FlawError, said
 from l2_exporter.archive.layout import LedgerPath
 from l2_exporter.archive.schema import LEDGER_FIELDS, LEDGER_KINDS, LEDGER_REASONS, Type, words
-from l2_exporter.archive.stored import RECEIVE_DECIMALS, StoredLine, check_fields, read_object, time_ns
+from l2_exporter.archive.stored import RECEIVE_DECIMALS, check_fields, read_object, time_ns
+from l2_exporter.archive.verify_chain import Chain, Run, Runs
 from l2_exporter.archive.verify_line import LineTimes
-from l2_exporter.core.timetext import date_of
+from l2_exporter.core.timetext import NS_PER_S, date_of
 
 LIVE = "live"
 """The origin of what comes from the venue itself."""
+REPLAY = "replay"
+"""The origin of what comes from a tape."""
 
 Book = tuple[str, str]
 """Dataset and instrument."""
 
 _KINDS = frozenset(words(LEDGER_KINDS))
 _REASONS = frozenset((kind, reason.word) for reason in LEDGER_REASONS for kind in reason.kinds)
+_SLACK_NS = 600 * NS_PER_S
+"""How far the receive time of an episode's beginning may be from what its lines let us think."""
 _TIMES = tuple(entry.name for entry in LEDGER_FIELDS if entry.type is Type.TIME)
-
-
-@dataclass(slots=True)
-class Windows:
-    """When one book was not known: open intervals of book time, in nanoseconds, disjoint and ascending."""
-
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-
-    def holds(self, event_ns: int) -> bool:
-        """Tell whether a time lies strictly inside one of them."""
-        place = bisect_left(self.starts, event_ns) - 1
-        return place >= 0 and event_ns < self.ends[place]
-
-
-@dataclass(slots=True)
-class Losses:
-    """What the ledger says of one book."""
-
-    since_ns: set[int] = field(default_factory=set)
-    spans: list[tuple[int, int]] = field(default_factory=list)
-
-    def windows(self) -> Windows:
-        """Join the spans that overlap."""
-        windows = Windows()
-        for start, end in sorted(span for span in self.spans if span[0] < span[1]):
-            if windows.ends and start < windows.ends[-1]:
-                windows.ends[-1] = max(windows.ends[-1], end)
-            else:
-                windows.starts.append(start)
-                windows.ends.append(end)
-        return windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +35,44 @@ class End:
     path: Path
     line: int
     id: str
+    reason: str | None
     book: Book | None
+    run: Run
     since_ns: int | None
-    until_ns: int | None
+    received_ns: int | None
 
 
 class LedgerChecker:
-    """Checks the ledger files of one venue, given in order of their dates, and then snapshot lines against them.
+    """Checks the ledger files of one venue, given in order of their dates; what they tell is asked for afterwards.
 
     Attributes:
         origins: where connections led, by ledger file, so far as it was not to the venue itself.
+        is_whole: every line of it could be read; set to False by whoever finds a file damaged.
+        chains: the episodes of each book that has had any.
     """
 
     def __init__(self) -> None:
         self.origins: dict[Path, set[str]] = {}
+        self.is_whole = True
+        self.chains: dict[Book, Chain] = {}
+        self._runs = Runs()
+        self._day: str | None = None
         self._first_day: str | None = None
+        self._first_start_ns: int | None = None
+        self._last_ns: int | None = None
         self._ends: list[End] = []
-        self._gaps: dict[str, tuple[Book, int | None]] = {}
-        self._losses: dict[Book, Losses] = {}
-        self._windows: dict[Book, Windows] = {}
+        self._gaps: dict[str, Book] = {}
 
     def check(self, place: LedgerPath, number: int, raw: bytes) -> Iterator[Finding]:
         """Yield what is wrong with the next ledger line, given without its `\\n`; `number` counts lines from 1."""
-        self._first_day = self._first_day or place.day
+        self._begin(place)
         try:
             entry = read_object(raw)
             check_fields(entry, LEDGER_FIELDS)
             times = {name: time_ns(name, entry[name]) for name in _TIMES if entry[name] is not None}
             time_ns("at", entry["at"], RECEIVE_DECIMALS)
         except FlawError as flaw:
+            self.is_whole = False
             yield flaw.finding
             return
         if date_of(times["at"]) != place.day:
@@ -99,57 +80,111 @@ class LedgerChecker:
         if entry["venue"] != place.venue:
             yield Flaw.VENUE, f"{said('venue', entry['venue'])}, the path says {place.venue}"
         yield from _check_kind(entry)
-        origin = (entry["detail"] or {}).get("origin", LIVE)
+        origin = str((entry["detail"] or {}).get("origin", LIVE))
         if entry["kind"] == "connected" and origin != LIVE:
-            self.origins.setdefault(place.path, set()).add(str(origin))
+            self.origins.setdefault(place.path, set()).add(origin)
+        self._place(entry["kind"], origin, times["at"])
         if entry["kind"] == "gap":
-            yield from self._check_gap(entry, times)
+            yield from self._check_gap(entry)
         elif entry["kind"] == "live" and entry["id"] is not None:
-            since_ns = times.get("since_received", times.get("since_event"))
-            end = End(place.path, number, entry["id"], _book(entry), since_ns, times.get("until_event"))
-            self._ends.append(end)
+            since = times.get("since_event"), times.get("since_received")
+            run = self._runs.current
+            self._ends.append(End(place.path, number, entry["id"], entry["reason"], _book(entry), run, *since))
+        self._tell(entry, times)
 
     def finish(self) -> Iterator[Defect]:
         """Join each end with its gap once all files were read: a clock set back can put the end into an earlier one."""
         for end in self._ends:
-            book, since_ns = self._gaps.get(end.id, (None, None))
+            book = self._gaps.get(end.id)
             if book is None and self._began_before_ledger(end):
                 continue
             if book is None or end.book != book:
                 whose = "no gap" if book is None else f"a gap of {'/'.join(book)}"
                 yield Defect(end.path, end.line, Flaw.LIVE_ID, f"{said('id', end.id)}, of {whose}")
-            elif since_ns is not None and end.until_ns is not None:
-                self._losses[book].spans.append((since_ns, end.until_ns))
 
-    def check_line(self, dataset: str, line: StoredLine, times: LineTimes) -> Iterator[Finding]:
-        """Yield where a snapshot line and the ledger disagree; `finish` must have been called before."""
-        book = (dataset, line.inst)
-        if line.gap:
-            last_ns = max(times.event_ns, times.received_ns or 0)
-            kept = self._first_day is not None and date_of(last_ns) >= self._first_day
-            if kept and times.event_ns not in self._losses.get(book, Losses()).since_ns:
-                yield Flaw.GAP_UNDECLARED, f"no gap since {line.timestamp_utc} in the ledger"
+    def knows_gap(self, times: LineTimes, *, lives_still: bool) -> bool:
+        """Tell whether the loss of this gap line would have to stand in the ledger.
+
+        Args:
+            lives_still: for all the ledger tells, the line's episode has not ended.
+        """
+        if (self._runs.going_on and lives_still) or not self._was_read_after(times):
+            return False
+        return self._has_day(times.event_ns, times.received_ns)
+
+    def knows_life(self, chain: Chain | None, times: LineTimes) -> bool:
+        """Tell whether the beginning of a line's episode would have to stand in the ledger, for certain.
+
+        Its older files may have been deleted, and a run that has not ended may have gone on since they were read.
+        """
+        if self._first_day is None or self._last_ns is None or not self.is_whole:
+            return False
+        live_ns, received_ns = times.live_since_ns, times.received_ns
+        if not self._was_read_after(times):
+            return False
+        behind_ns = 0 if received_ns is None else received_ns - times.event_ns
+        day = date_of(max(0, live_ns + min(0, behind_ns) - _SLACK_NS))
+        if day <= self._first_day:
+            start_ns = self._first_start_ns
+            begun_since = start_ns is not None and received_ns is not None and received_ns >= start_ns
+            return day == self._first_day and (begun_since or bool(chain and chain.begins_with_first_life))
+        return True
+
+    def _was_read_after(self, times: LineTimes) -> bool:
+        """Tell whether the ledger goes on after this line, or has ended; a new run may have begun since."""
+        if times.received_ns is None:
+            return not self._runs.going_on
+        return self._last_ns is not None and times.received_ns <= self._last_ns
+
+    def _begin(self, place: LedgerPath) -> None:
+        """Note a new file."""
+        if place.day != self._day:
+            self._runs.begin_file()
+        self._day = place.day
+        self._first_day = self._first_day or place.day
+
+    def _place(self, kind: str, origin: str, at_ns: int) -> None:
+        """Note where the line stands."""
+        if kind == "started" and self._last_ns is None:
+            self._first_start_ns = at_ns
+        self._last_ns = max(at_ns, self._last_ns or 0)
+        self._runs.take(kind, replayed=origin == REPLAY)
+
+    def _tell(self, entry: dict[str, Any], times: dict[str, int]) -> None:
+        """Note what the line tells of its book."""
+        book = _book(entry)
+        if book is None or entry["kind"] not in ("gap", "live", "write_resumed"):
             return
-        if book not in self._windows:
-            self._windows[book] = self._losses.get(book, Losses()).windows()
-        if self._windows[book].holds(times.event_ns):
-            yield Flaw.IN_GAP, f"{line.timestamp_utc} lies inside a gap of the ledger"
+        chain = self.chains.setdefault(book, Chain())
+        if entry["kind"] == "gap":
+            chain.lost(times.get("since_event"), entry["reason"], self._runs.current)
+        elif entry["kind"] == "live":
+            chain.lived(times.get("until_event"), after_loss=entry["id"] is not None, run=self._runs.current)
+        elif "until_event" in times:
+            chain.resumed_ns.add(times["until_event"])
 
-    def _check_gap(self, entry: dict[str, Any], times: dict[str, int]) -> Iterator[Finding]:
+    def _check_gap(self, entry: dict[str, Any]) -> Iterator[Finding]:
         ident, book = entry["id"], _book(entry)
         if ident is None or ident in self._gaps:
             yield Flaw.GAP_ID, "a gap without an id" if ident is None else f"{said('id', ident)}, of an earlier gap too"
         elif book is None:
             yield Flaw.GAP_ID, "a gap without an instrument and its dataset"
         else:
-            since_ns = times.get("since_event")
-            self._gaps[ident] = (book, since_ns)
-            if since_ns is not None:
-                self._losses.setdefault(book, Losses()).since_ns.add(since_ns)
+            self._gaps[ident] = book
 
     def _began_before_ledger(self, end: End) -> bool:
         """Tell whether the gap may have stood in a ledger file that retention has deleted."""
-        return end.since_ns is None or self._first_day is None or date_of(end.since_ns) < self._first_day
+        if end.reason == "restart":  # its window begins with the newest line: a replayed tape can be older than that
+            chain = self.chains.get(end.book) if end.book else None
+            return end.run.replayed is not False or not (chain and chain.begins_with_first_life)
+        return not self._has_day(end.since_ns, end.received_ns)
+
+    def _has_day(self, event_ns: int | None, received_ns: int | None) -> bool:
+        """Tell whether what came later than this update must stand in the files there are."""
+        if event_ns is None and received_ns is None:
+            return False
+        earliest_ns = max(0, (event_ns or 0) - _SLACK_NS) if received_ns is None else received_ns
+        return self._first_day is not None and date_of(earliest_ns) >= self._first_day
 
 
 def _check_kind(entry: dict[str, Any]) -> Iterator[Finding]:

@@ -25,7 +25,9 @@ class Selection:
 
     Attributes:
         misnamed: files among the hour files that readers would take for line files, and that are none.
+        links: symbolic links where these files and their folders should be; they are not followed.
         foreign: other files that have no business there.
+        singles: the paths that were given as single files.
     """
 
     hours: list[HourPath] = field(default_factory=list)
@@ -33,10 +35,12 @@ class Selection:
     ledgers: list[LedgerPath] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
     misnamed: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+    singles: set[Path] = field(default_factory=set)
 
     def count(self) -> int:
-        """Number the files that will be read."""
-        return len(self.hours) + len(self.manifests) + len(self.ledgers)
+        """Number the files that will be looked at."""
+        return len(self.hours) + len(self.manifests) + len(self.ledgers) + len(self.links)
 
 
 def select(paths: Iterable[Path]) -> Selection:
@@ -47,7 +51,9 @@ def select(paths: Iterable[Path]) -> Selection:
         OSError: a path cannot be listed, or does not exist.
     """
     selection = Selection()
-    for file in sorted({file for path in paths for file in _files(Path(os.path.normpath(path.absolute())))}):
+    tops = [Path(os.path.normpath(path.absolute())) for path in paths]
+    selection.singles.update(top for top in tops if not top.is_dir())
+    for file in sorted({file for top in tops for file in _files(top)}):
         _sort_in(selection, file)
     return selection
 
@@ -59,14 +65,16 @@ def venue_of(place: HourPath | LedgerPath) -> Venue:
 
 
 def _files(path: Path) -> Iterator[Path]:
+    """List the files below a path, and the links to folders."""
     if not path.is_dir():
-        path.stat()
+        path.lstat()
         yield path
         return
     moved = [link for name in ("raw", "meta") if (link := path / name).is_symlink()]  # to another disk, by the user
     for top in (path, *moved):
-        for folder, _, names in os.walk(top, onerror=_raise):
-            yield from (file for name in names if not (file := Path(folder, name)).is_symlink())
+        for folder, folders, names in os.walk(top, onerror=_raise):
+            yield from (Path(folder, name) for name in names)
+            yield from (link for name in folders if (link := Path(folder, name)).is_symlink() and link not in moved)
 
 
 def _raise(error: OSError) -> None:
@@ -74,17 +82,30 @@ def _raise(error: OSError) -> None:
 
 
 def _sort_in(selection: Selection, path: Path) -> None:
-    if hour := _placed(path, _HOUR_DEPTH, layout.parse_hour_path):
+    hour = _placed(path, _HOUR_DEPTH, layout.parse_hour_path)
+    manifest = _placed(path, _HOUR_DEPTH, layout.parse_manifest_path)
+    ledger = _placed(path, _LEDGER_DEPTH, layout.parse_ledger_path)
+    among_hours = len(path.parents) > _HOUR_DEPTH and path.parents[_HOUR_DEPTH - 1].name == "raw"
+    looks_like_lines = among_hours and path.name.endswith(layout.LINE_SUFFIXES)
+    if path.is_symlink():
+        if hour or manifest or ledger or looks_like_lines or _is_hour_folder(path):
+            selection.links.append(path)
+    elif hour:
         selection.hours.append(hour)
-    elif manifest := _placed(path, _HOUR_DEPTH, layout.parse_manifest_path):
+    elif manifest:
         selection.manifests.append(manifest)
-    elif ledger := _placed(path, _LEDGER_DEPTH, layout.parse_ledger_path):
+    elif ledger:
         selection.ledgers.append(ledger)
-    elif len(path.parents) > _HOUR_DEPTH and path.parents[_HOUR_DEPTH - 1].name == "raw":
-        if path.name.endswith(layout.LINE_SUFFIXES):
+    elif among_hours:
+        if looks_like_lines:
             selection.misnamed.append(path)
         elif not path.name.endswith(layout.TORN_SUFFIX) and not path.name.startswith(layout.TEMPORARY_PREFIX):
             selection.foreign.append(path)
+
+
+def _is_hour_folder(path: Path) -> bool:
+    """Tell whether a folder's place is that of a venue, dataset, instrument or day below `raw`."""
+    return path.is_dir() and "raw" in [parent.name for parent in path.parents[: _HOUR_DEPTH - 1]]
 
 
 def _placed(path: Path, depth: int, parse: Callable[[Path, Path], T | None]) -> T | None:

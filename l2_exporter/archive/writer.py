@@ -26,6 +26,8 @@ from l2_exporter.core.timetext import NS_PER_S, hour_of, utc_text
 
 REJECTED_LIMIT = 100
 REJECTED_BYTES = 1 << 20
+REJECTED_KEPT = 900
+"""Of earlier runs, the newest: a recorder that is restarted whenever it ends must not fill the disk with them."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 ROOM_BYTES = 8 << 20
 """On a disk that was full, lines are written again when so much is free: what the reserve gave up is for the ledger."""
@@ -101,6 +103,8 @@ class Archive:
             self._disk.make_folders(folder)
             for left in folder.rglob(f"{TEMPORARY_PREFIX}*"):
                 self._disk.remove(left)
+            for old in sorted(self._vault.rejected_folder(self._venue).glob("*.json"))[:-REJECTED_KEPT]:
+                self._disk.remove(old)
             if self._reserve is not None:
                 self._reserve.take()
             if self._disk.free_bytes(folder) < RESERVE_BYTES:

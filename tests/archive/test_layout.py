@@ -184,6 +184,8 @@ def test_the_paths_of_the_contract() -> None:
     assert VAULT.recorder_log() == ROOT / "meta/logs/l2_exporter.log"
     assert VAULT.retention_log() == ROOT / "meta/logs/l2_retention.log"
     assert VAULT.retention_file("2026-11-26") == ROOT / "meta/retention/2026-11-26.jsonl"
+    assert VAULT.retention_lock() == ROOT / "meta/retention/.lock"
+    assert VAULT.retention_reserve() == ROOT / "meta/retention/.reserve"
 
 
 @pytest.mark.parametrize("venue", ["", "..", "a/b", "OKX", "con", "logs", "retention", "okx\n", "okx.", "1okx"])

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +22,9 @@ from tests.archive.samples import (
     RULES,
     START,
     VENUE,
-    Line,
     Sample,
     encode,
     entry,
-    gap_line,
     ledger,
     line,
     lines,
@@ -119,14 +118,30 @@ def test_several_paths_are_read_once(sample: Sample) -> None:
     assert (run.files, run.lines) == (2, 5)
 
 
-def test_links_are_not_followed_but_for_a_vault_moved_to_another_disk(sample: Sample, tmp_path: Path) -> None:
+def test_links_are_told_and_not_followed_but_for_a_vault_moved_to_another_disk(sample: Sample, tmp_path: Path) -> None:
     sample.put(sample.hour, b"x\n")
-    (sample.hour.parent / "16.jsonl").symlink_to(sample.hour)
-    (sample.hour.parents[1] / "2026-11-27").symlink_to(sample.hour.parent)
-    assert found(sample.vault.root) == [("15.jsonl", 1, "not_json")]
-    (sample.vault.root / "raw").rename(tmp_path / "elsewhere")
-    (sample.vault.root / "raw").symlink_to(tmp_path / "elsewhere")
-    assert found(sample.vault.root) == [("15.jsonl", 1, "not_json")]
+    file, folder = sample.hour.with_name("16.jsonl"), sample.hour.parents[1] / "2026-11-27"
+    file.symlink_to(sample.hour)
+    sample.hour.with_name("17.jsonl.gz").symlink_to(tmp_path / "gone")
+    sample.hour.with_name("notes.txt").symlink_to(sample.hour)
+    folder.symlink_to(sample.hour.parent)
+    (sample.vault.root / "elsewhere").symlink_to(tmp_path)
+    links = [("16.jsonl", 0, "link"), ("17.jsonl.gz", 0, "link"), ("2026-11-27", 0, "link")]
+    assert found(sample.vault.root) == [*links, ("15.jsonl", 1, "not_json")]
+    assert found(file) == links[:1]
+    (sample.vault.root / "raw").rename(tmp_path / "moved")
+    (sample.vault.root / "raw").symlink_to(tmp_path / "moved")
+    assert found(sample.vault.root) == [*links, ("15.jsonl", 1, "not_json")]
+
+
+def test_a_vault_without_a_ledger_is_one_defect(sample: Sample) -> None:
+    sample.put(sample.hour.with_name("16.jsonl"), b"")
+    sample.ledger.unlink()
+    expected = [("events", 0, "no_ledger")]
+    assert found(sample.vault.root) == found(sample.hour.parent) == found(sample.hour) == expected
+    shutil.rmtree(sample.vault.root / "meta")
+    assert found(sample.vault.root) == found(sample.hour.parent) == expected
+    assert found(sample.hour) == []
 
 
 def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
@@ -155,6 +170,7 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
         ("gap_id", encode([entry("gap", **LOSS)])),
         ("gap_id", encode([entry("gap", **LOSS | {"id": "g2"}, detail=None)])),
         ("live_id", encode([entry("live", **LOSS | END | {"id": "g3"})])),
+        ("live_id", encode([entry("live", **LOSS | END | {"id": "g3", "reason": "restart"})])),
         ("live_id", encode([entry("live", **LOSS | END, instId="ETH-USDT-SWAP")])),
         ("torn_tail", b'{"at":'),
     ],
@@ -166,64 +182,6 @@ def test_a_bad_ledger_line_has_exactly_its_own_defect(sample: Sample, flaw: str,
     assert found(sample.ledger) == expected
     assert found(sample.vault.root / "meta") == expected
     assert found(sample.vault.root / "raw") == []
-
-
-@pytest.mark.parametrize(
-    ("second", "inside"),
-    [("04.999", False), ("05.000", False), ("05.001", True), ("07.999", True), ("08.000", False), ("09.000", False)],
-)
-def test_no_ordinary_line_inside_a_declared_gap(sample: Sample, second: str, inside: bool) -> None:
-    sample.put(sample.hour, encode([line(second)]))
-    assert found(sample.hour) == ([("15.jsonl", 1, "in_gap")] if inside else [])
-
-
-def test_gaps_that_overlap_and_gaps_of_other_books(sample: Sample) -> None:
-    def loss(ident: str, since: str, until: str, **changes: object) -> list[Line]:
-        began = {"id": ident, "reason": "stale", "since_event": f"{DAY}T15:00:{since}Z", **changes}
-        return [entry("gap", **began), entry("live", **began, until_event=f"{DAY}T15:00:{until}Z")]
-
-    declared = [
-        *loss("a", "10.000", "20.000"),
-        *loss("b", "12.000", "14.000"),
-        *loss("c", "20.000", "22.000"),
-        *loss("d", "31.000", "30.000"),
-        *loss("e", "40.000", "50.000", instId="ETH-USDT-SWAP"),
-        *loss("f", "40.000", "50.000", detail={"dataset": "l2_perps.books5"}),
-        entry("gap", id="g", reason="stale", since_event=f"{DAY}T15:00:51.000Z"),
-    ]
-    sample.put(sample.ledger, encode(declared))
-    times = ["10.000", "13.000", "15.000", "19.999", "20.000", "21.000", "22.000", "30.500", "45.000", "52.000"]
-    sample.put(sample.hour, encode([line(second) for second in times]))
-    assert found(sample.vault.root) == [("15.jsonl", number, "in_gap") for number in (2, 3, 4, 6)]
-
-
-def test_every_gap_line_is_in_the_ledger(sample: Sample) -> None:
-    sample.put(sample.hour, encode([gap_line("04.000"), gap_line("05.000")]))
-    assert found(sample.vault.root) == [("15.jsonl", 1, "gap_undeclared")]
-    sample.put(sample.ledger, encode([entry("gap", **LOSS, detail={"dataset": "l2_spot"})]))
-    assert found(sample.vault.root) == [("15.jsonl", 1, "gap_undeclared"), ("15.jsonl", 2, "gap_undeclared")]
-
-
-def test_a_ledger_that_was_deleted_condemns_nothing(sample: Sample) -> None:
-    """Neither the ledger's older files nor the whole of it need be there."""
-    sample.put(sample.hour, encode([gap_line("04.000")]))
-    began = {**LOSS, "since_received": "2026-11-25T23:59:59.000000Z"}
-    sample.put(sample.ledger, encode([entry("live", **began, **END)]))
-    assert found(sample.vault.root) == [("15.jsonl", 1, "gap_undeclared")]
-    sample.ledger.rename(sample.ledger.with_name("2026-11-27.jsonl"))
-    assert found(sample.vault.root / "raw") == []
-    sample.ledger.with_name("2026-11-27.jsonl").unlink()
-    assert found(sample.vault.root) == []
-
-
-def test_a_gap_may_end_in_another_file(sample: Sample) -> None:
-    """On a later day, or on an earlier one when the clock was set back in between."""
-    at = {"at": "2026-11-25T23:59:59.000000Z"}
-    ends = encode([entry("live", **LOSS, **END) | at])
-    sample.put(sample.ledger, encode([entry("gap", **LOSS)]))
-    sample.put(sample.ledger.with_name("2026-11-25.jsonl"), ends)
-    sample.put(sample.hour, encode([line("06.000")]))
-    assert found(sample.vault.root) == [("15.jsonl", 1, "in_gap")]
 
 
 # ---- manifests ---------------------------------------------------------------------------------------------

@@ -151,3 +151,30 @@ def test_every_file_is_closed_even_if_one_cannot_be_synced(tmp_path: Path) -> No
     with pytest.raises(ArchiveError, match="could not be closed"):
         archive.close(T0 * MS)
     assert synced.count("fsync") >= 3
+
+
+def test_a_loss_of_power_just_after_an_hour_ended_leaves_neither_file_torn(tmp_path: Path) -> None:
+    hour_ms = 3_600_000
+    archive = Archive(Vault(tmp_path), "okx")
+    for ms in (0, hour_ms):
+        archive.write(record(ms), None)
+    archive.close(T0 * MS)
+    for ms in (0, hour_ms):
+        with hour_file(tmp_path, ms).open("ab") as file:
+            file.write(b"\0" * 4096)
+    last = Archive(Vault(tmp_path), "okx").past.newest(record(0).spec)
+    assert last is not None
+    assert last.event_ns == record(hour_ms).event_ns
+    for ms in (0, hour_ms):
+        assert hour_file(tmp_path, ms).read_bytes() == encode_line(record(ms))
+        assert hour_file(tmp_path, ms).with_suffix(".torn").read_bytes() == b"\0" * 4096
+
+
+def test_rejected_frames_of_many_runs_are_bounded_too(tmp_path: Path) -> None:
+    folder = Vault(tmp_path).rejected_folder("okx")
+    folder.mkdir(parents=True)
+    names = [f"2026-11-21T100000.{number:06d}Z-001.json" for number in range(1_000)]
+    for name in names:
+        (folder / name).write_bytes(b"{}")
+    begun(tmp_path, SmallDisk()).close(T0 * MS)
+    assert sorted(path.name for path in folder.iterdir()) == names[100:]
