@@ -20,7 +20,7 @@ class Seconds(click.FloatRange):
 
 
 class VaultFolder(click.Path):
-    """A vault that may still have to be made. An empty text (an unset variable of a script) is not the working folder."""
+    """A vault that may have to be made yet. An empty text, a script's unset variable, is not the working folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _age_s(moment_utc: str, now_ns: int) -> float:
 def table(venues: list[dict[str, Any]], before: dict[str, tuple[float, int]]) -> list[str]:
     """Lay the instruments out as lines of a table. `before` keeps (seconds, messages) between two tables."""
     rows: list[tuple[str, ...]] = [
-        ("instrument", "state", "bid", "ask", "msg/s", "messages", "lines", "losses", "lag ms", "last line")
+        ("instrument", "state", "bid", "ask", "spread", "msg/s", "messages", "lines", "losses", "lag ms", "last line")
     ]
     notes = []
     for status in venues:
@@ -137,8 +138,15 @@ def _headline(status: dict[str, Any]) -> str:
 def _row(one: dict[str, Any], rate: str) -> tuple[str, ...]:
     names = ("id", "state", "best_bid", "best_ask")
     counted = ("messages", "lines", "losses", "lag_ms", "last_line_utc")
-    cells = [_cell(one.get(name)) for name in names]
+    cells = [*(_cell(one.get(name)) for name in names), _spread(one.get("best_bid"), one.get("best_ask"))]
     return (*cells, rate, *(_cell(one.get(name)) for name in counted))
+
+
+def _spread(bid: object, ask: object) -> str:
+    """Tell the exact difference of two prices, negative in a crossed book."""
+    if not (isinstance(bid, str) and isinstance(ask, str)):
+        return "-"
+    return f"{Decimal(ask) - Decimal(bid):f}"
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from l2_exporter.core.errors import VenueError, clip
+from l2_exporter.core.errors import VenueError, cut
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
 from l2_exporter.core.records import BookSpec
@@ -105,7 +105,7 @@ class Books:
                 raise VenueError(f"{levels} levels were asked for, the channel has {depth or 'all'}")
             book = self._venue.decode_book(spec.channel, spec.inst, answer.body)
         except VenueError as error:
-            keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": clip(str(error))})
+            keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": cut(str(error))})
         else:
             keeper.replied(book, answer.stamp)
 

@@ -47,6 +47,11 @@ class VaultBusyError(ArchiveError):
     """Another recorder holds this venue's lock in this vault (exit 4)."""
 
 
+def cut(text: str, limit: int = 200) -> str:
+    """Cut a text for the ledger."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def clip(value: object, limit: int = 200) -> str:
     """Cut an offending value for a message: its repr, at most `limit` characters."""
     text = repr(value)

@@ -12,7 +12,7 @@ from typing import TypeGuard
 from l2_exporter.core.books import Answer, BookKey, Books, Settings
 from l2_exporter.core.checking import ChecksumPolicy
 from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, OpenSuccessor, SendFrame, StopVenue
-from l2_exporter.core.errors import SchemaError, VenueError, clip
+from l2_exporter.core.errors import SchemaError, VenueError, cut
 from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Refused, Subscribed, Unsubscribed
 from l2_exporter.core.history import History
 from l2_exporter.core.inputs import Stamp
@@ -219,10 +219,10 @@ class Feed:
         self.closed.control += link.control
         self.closed.ignored += link.ignored
         self.closed.rejected += link.rejected
-        self._note("disconnected", conn, stamp, reason=reason, detail={"why": clip(why)})
+        self._note("disconnected", conn, stamp, reason=reason, detail={"why": cut(why)})
         loss = next((word for word in LINK_REASONS if why.startswith(word + ":")), "disconnect")
         for keeper in self.keepers.values():
-            keeper.link_closed(conn, loss, {"why": clip(why)}, stamp)
+            keeper.link_closed(conn, loss, {"why": cut(why)}, stamp)
         for heir in self.links.values():
             if heir.replaces == conn:
                 # What it had is the successor's now, with a loss or without: it need not come back.
@@ -251,7 +251,7 @@ class Feed:
         if isinstance(event, Subscribed):
             self._note("subscribed", conn, stamp, detail={"channel": event.channel, "instId": event.inst})
         elif isinstance(event, Refused):
-            self._note("canary", conn, stamp, reason="refused", detail={"code": event.code, "text": clip(event.text)})
+            self._note("canary", conn, stamp, reason="refused", detail={"code": event.code, "text": cut(event.text)})
         elif isinstance(event, ClosingSoon):
             self._note("maintenance", conn, stamp, reason="closing_soon", detail={"code": event.code})
             if not link.closing:
@@ -322,7 +322,7 @@ class Feed:
         link.rejected += 1
         link.not_json_in_row += 1
         self._shared.out.append(KeepFrame(frame, str(error)))
-        self._note("canary", conn, stamp, reason="not_json", detail={"error": clip(str(error))})
+        self._note("canary", conn, stamp, reason="not_json", detail={"error": cut(str(error))})
         self._lose_unprovable(conn, error, stamp)
         if link.not_json_in_row >= NOT_JSON_LIMIT:
             self._shared.out.append(CloseLink(conn, "not_json"))
@@ -331,7 +331,7 @@ class Feed:
         """Give up books that could miss a message without any test to show it: what was rejected may have been one."""
         for keeper in self.keepers.values():
             if keeper.says.conn == conn and not keeper.is_provable:
-                keeper.lose("sequence", stamp, detail={"odd_frame": clip(str(error))})
+                keeper.lose("sequence", stamp, detail={"odd_frame": cut(str(error))})
 
     def _break(self, conn: str, error: SchemaError, stamp: Stamp) -> None:
         """Stop the venue: its channel is not what it was."""

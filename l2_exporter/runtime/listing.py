@@ -10,7 +10,7 @@ from l2_exporter.archive.metadata import Metadata
 from l2_exporter.core.errors import ArchiveError, TransportError, VenueError
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.records import BookSpec, LedgerRecord
-from l2_exporter.core.venue import Venue
+from l2_exporter.core.venue import DATASETS, Venue
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.instruments import check_wanted, compare, fetch_instruments, markets_of
 from l2_exporter.runtime.rest import RestClient
@@ -60,8 +60,20 @@ class Listing:
             )
             self._events.append(("config", "", {"instruments_unchecked": self.unchecked, "error": str(error)[:200]}))
             return
+        if {*self._insts} - {instrument.inst for instrument in fresh}:
+            # The market was read off a wrong id: what was meant may stand in another one.
+            fresh += self._elsewhere()
         check_wanted(self._venue.name, self._insts, fresh)
         self._fresh = fresh
+
+    def _elsewhere(self) -> list[Instrument]:
+        """List the markets that the wanted ids do not point to, but options, which are many."""
+        asked = markets_of(self._venue, self._insts)
+        others = [market for market in DATASETS if market not in asked and market != "option"]
+        try:
+            return fetch_instruments(self._rest, self._venue, others) if others else []
+        except (TransportError, VenueError):
+            return []  # they would only have served for a hint
 
     async def run(self, session: Session) -> None:
         """Note what was found, then look again once a day, or soon if the list could not be fetched."""

@@ -36,7 +36,7 @@ INSTS = (
     "SIM01-USDT-SWAP",
 )
 FEW = INSTS[:3]
-SECONDS = 45
+SECONDS = 40
 
 FRAME_FAULTS = (
     "drop:0.01",

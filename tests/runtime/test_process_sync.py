@@ -10,6 +10,7 @@ import pytest
 
 from tests.tools.processes import (
     exchange,
+    ledger,
     line_count,
     live_in,
     recorder,
@@ -98,6 +99,24 @@ def test_a_console_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
     finally:
         os.close(reading)
         os.close(writing)
+    assert verify(vault) == ""
+
+
+def test_a_process_that_was_halted_goes_on_where_it_was(tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    inject = "import l2_exporter.runtime.clock as c; c.SLEEP_NS, c.STALL_NS = 10**9, 5 * 10**8"
+    with exchange() as served, recorder(vault, served, "--cadence", "0.05", inject=inject) as process:
+        until(live_in(vault), "live")
+        process.send(signal.SIGSTOP)
+        time.sleep(2)  # the halt itself
+        process.send(signal.SIGCONT)
+        until(lambda: ledger(vault, "sleep", torn=True), "noticed")
+        before = line_count(vault)
+        until(lambda: line_count(vault) > before + 10, "lines go on")
+        assert process.stop() == 0, process.said
+    (slept,) = ledger(vault, "sleep")
+    assert 1.5 < slept["detail"]["seconds"] < 5
+    assert not {"gap", "stale", "disconnected", "clock_step"} & {entry["kind"] for entry in ledger(vault)}
     assert verify(vault) == ""
 
 

@@ -36,6 +36,9 @@ URL = "wss://simulated.invalid/ws/v5/public"
 REST = "https://simulated.invalid"
 TICK_NS = 100 * NS_PER_MS
 REST_DEADLINE_NS = 10 * NS_PER_S
+STEP_AT_NS = 15 * NS_PER_S
+STEP_NS = 2_500 * NS_PER_MS
+"""The recorder's wall clock is set forward once; what depends on elapsed time must not notice."""
 REOPEN_NS = (0, 1 * NS_PER_S, 2 * NS_PER_S, 4 * NS_PER_S)
 
 
@@ -111,6 +114,7 @@ class Wired:
             self._open(name, None)
         self._later(0, self._ticked)
         self._later(0, self._stepped)
+        self._later(STEP_AT_NS, self._clock_set)
         while self._queue and self._queue[0][0] <= end_ns and self.recorder.build_fail is None:
             self.now_ns, _, action = heapq.heappop(self._queue)
             action()
@@ -135,7 +139,14 @@ class Wired:
     # ---- clock and queue --------------------------------------------------------------------------------------------
 
     def _stamp(self) -> Stamp:
-        return Stamp(self.now_ns + self.plan.skew_ns, self.now_ns - self._start_ns + 5 * NS_PER_S)
+        passed_ns = self.now_ns - self._start_ns
+        step_ns = STEP_NS if passed_ns >= STEP_AT_NS else 0
+        return Stamp(self.now_ns + self.plan.skew_ns + step_ns, passed_ns + 5 * NS_PER_S)
+
+    def _clock_set(self) -> None:
+        """Notice that the wall clock was set."""
+        what = {"kind": "clock_step", "detail": {"seconds": STEP_NS / NS_PER_S}}
+        self._take(input_line("tick", "control", self._stamp(), json.dumps(what)))
 
     def _later(self, wait_ns: int, action: Callable[[], None]) -> None:
         self._order += 1
