@@ -60,9 +60,9 @@ checksum_resync = 3
 # Age at which a sealed hour is compressed, and at which it is deleted.
 compress_after = "6h"
 delete_after = "5d"
-# gzip or zstd, and its level (gzip 1 to 9, zstd 1 to 22) if not its usual one.
+# gzip or zstd, and its level (gzip 1 to 9, usually 5; zstd 1 to 22, usually 9).
 codec = "gzip"
-# level = 6
+# level = 5
 # Age at which tapes, and days of the ledger, are deleted.
 # tape_after = "5d"
 ledger_after = "never"
