@@ -57,7 +57,7 @@ checksum_resync = 3
 
 # Read by l2-retention alone. A time is a number and s, m, h or d, or "never".
 [retention]
-# Age at which a sealed hour is compressed, and at which it is deleted.
+# Age at which an hour is compressed, and at which it is deleted.
 compress_after = "6h"
 delete_after = "5d"
 # gzip or zstd, and its level (gzip 1 to 9, usually 5; zstd 1 to 22, usually 9).

@@ -1,5 +1,6 @@
 """The command `demo`: the same recorder against the built-in simulator, then a check and a summary."""
 
+import json
 import logging
 import os
 import sys
@@ -70,12 +71,29 @@ def _new_vault() -> Path:
     return Path("vault-demo").absolute() / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def _books(status: Path) -> list[str]:
+    """Say what became of each book, from the recorder's last status; nothing if it could not be written."""
+    try:
+        books = json.loads(status.read_bytes())["instruments"]
+    except (OSError, ValueError, KeyError):
+        return []
+    lines = []
+    for book in books:
+        sums = book["checksum"]
+        said = f"{sums['ok']} right, {sums['mismatch']} wrong, {sums['unchecked']} not sent"
+        counts = f"{book['messages']} messages, {book['lines']} lines, {book['losses']} losses"
+        lines.append(f"{book['id']}: {counts}; checksums {said}")
+    return lines
+
+
 def _sum_up(root: Path, took_s: float) -> int:
     """Verify the vault and print what is in it; return the exit code."""
     verification = Verification(select([root]), line_rules())
     defects = list(verification.run())
     click.echo("")
     click.echo(f"recorded for {took_s:.0f} s: {verification.lines} lines in {verification.files} files")
+    for line in _books(Vault(root).status_file("okx")):
+        click.echo(f"  {line}")
     for hour in iter_hour_files(root):
         size = hour.path.stat().st_size
         click.echo(f"  {hour.path.relative_to(root)}  {size / 1e6:.1f} MB")

@@ -1,5 +1,6 @@
 """`demo`: records a simulation into a vault of its own, checks it, and takes no settings from anywhere."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ def test_it_records_verifies_and_sums_up(folder: Path) -> None:
     (vault,) = (folder / "vault-demo").iterdir()
     assert result.output.startswith(f"vault: {vault}\n")
     assert "verify: 0 defects" in result.output
+    books = re.findall(
+        r"^  (l2_\w+/\S+): \d+ messages, (\d+) lines, (\d+) losses; checksums", result.output, re.MULTILINE
+    )
+    assert [name for name, _, _ in books] == ["l2_perps/BTC-USDT-SWAP", "l2_perps/ETH-USDT-SWAP", "l2_spot/BTC-USDT"]
+    assert all(int(lines) > 0 for _, lines, _ in books)
     assert {name.split("/")[0] for name in everything(folder)} == {"vault-demo"}
     assert (vault / "meta" / "logs" / "l2_exporter.log").exists()
 
