@@ -113,12 +113,14 @@ class Holdback:
         if book.seq is None:
             return None
         deltas = [*self._deltas]
-        joints = [place for place, (push, _) in enumerate(deltas) if _joins(push, book.seq)]
-        if len(joints) == 1:
-            return deltas[joints[0] :]
-        # No delta joins: fine if all are older than the book; several do after a maintenance reset: then none is sure.
+        starts = [place for place, (push, _) in enumerate(deltas) if _joins(push, book.seq)]
+        if deltas and deltas[-1][0].seq == book.seq:
+            starts.append(len(deltas))
+        if len(starts) == 1:
+            return deltas[starts[0] :]
+        # Nowhere to go on: fine if all are older. In several places, after a maintenance reset: then none is sure.
         older = all((push.seq or 0) <= book.seq and (push.prev_seq or 0) <= (push.seq or 0) for push, _ in deltas)
-        return [] if not joints and older else None
+        return [] if not starts and older else None
 
 
 def _joins(push: BookPush, seq: int) -> bool:

@@ -96,6 +96,15 @@ def test_unknown_instruments_are_refused_with_those_that_may_have_been_meant(fol
     assert everything(folder) == {}
 
 
+def test_an_id_that_looks_like_another_market_finds_its_near_matches_all_the_same(folder: Path) -> None:
+    with exchange() as served:
+        urls = ("--ws-url", f"okx={served.ws_url}", "--rest-url", f"okx={served.rest_url}")
+        result = record("--vault", "vault", *urls, "-i", "okx:ETH-USDT-SWAPP")
+    assert result.exit_code == 2
+    assert "okx lists no ETH-USDT-SWAPP; did you mean ETH-USDT-SWAP" in result.output
+    assert everything(folder) == {}
+
+
 @pytest.mark.parametrize("what", ["vault", "meta", "lock"])
 def test_a_vault_that_cannot_be_written(folder: Path, what: str) -> None:
     vault = folder / "vault"

@@ -470,6 +470,15 @@ def test_delta_that_follows_the_rest_books_number_joins_it_even_if_it_is_a_reset
     assert (driver.lines[0].seq, driver.said("gap")) == (998, [])
 
 
+def test_rest_book_at_the_last_held_number_is_live_even_after_a_reset() -> None:
+    driver = Driver()
+    for number, (prev, seq) in enumerate([(10, 15), (15, 3), (3, 8)]):
+        driver.send(update(T0 + 100 + number, seq, prev))
+    driver.reply(rest_book(8, T0), T0 + 200)
+    driver.send(update(T0 + 300, 9, 8))
+    assert (standing(driver), driver.said("gap"), driver.counts()) == (Standing.LIVE, [], (4, 1, 0, 3, 0, 0))
+
+
 def test_rest_book_that_several_held_deltas_could_follow_is_not_used() -> None:
     driver = Driver()
     for number, (prev, seq) in enumerate([(10, 15), (15, 3), (3, 20)]):

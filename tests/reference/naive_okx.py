@@ -327,6 +327,8 @@ def continuing(rest: Message, buffer: Sequence[Message]) -> Sequence[Message] | 
     """Return the buffered updates that continue a REST book, None where the two cannot be joined [5]."""
     seq = rest.seq
     joints = [at for at, m in enumerate(buffer) if m.prev == seq != m.seq or m.prev < seq < m.seq]
+    if buffer and buffer[-1].seq == seq:
+        joints.append(len(buffer))
     if len(joints) == 1:
         return buffer[joints[0] :]
     # After a reset of the numbers several may join, and a smaller number tells nothing of age: none is sure.
