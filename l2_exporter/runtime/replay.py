@@ -106,9 +106,9 @@ def replay(lines: Iterable[TapeLine], vault: Vault, options: ReplayOptions) -> R
         run: _Run | None = None
         try:
             for line in chain([first], lines):
+                if run is not None and run.ended and _belongs_to_the_end(line, run):
+                    continue
                 if run is None or run.ended or (line.dir == "start" and line.run != run.tape_run):
-                    if line.dir == "start" and run is not None and run.ended and line.run == run.tape_run:
-                        continue
                     if run is not None:
                         run.end("next_run")
                     run = _Run(vault, venue, options, line, summary, made)
@@ -187,6 +187,11 @@ class _Run:
             book.late += sum(count for (late, _), count in self._archive.late.items() if late == spec)
             book.messages.update(asdict(keeper.counts))
             book.checksums.update(keeper.checksums)
+
+
+def _belongs_to_the_end(line: TapeLine, run: _Run) -> bool:
+    """Tell whether a line behind a run's `stop` is none that begins another run: no input, or its own start again."""
+    return line.dir in ("out", "stop") or (line.dir == "start" and line.run == run.tape_run)
 
 
 def _venue_of(line: TapeLine) -> str | None:

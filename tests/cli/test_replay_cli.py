@@ -159,6 +159,14 @@ def test_inputs_after_a_stop_are_a_run_of_their_own(tmp_path: Path) -> None:
     assert [line["seqId"] for line in found] == [1, 9]
 
 
+def test_what_was_sent_after_a_stop_begins_no_run(tmp_path: Path) -> None:
+    path = tape(tmp_path, snapshot(T0, 1))
+    late = [{"recv_ns": (T0 + 100) * MS, "dir": "stop"}, {"recv_ns": (T0 + 200) * MS, "dir": "out", "frame": "ping"}]
+    path.write_text(path.read_text() + "".join(json.dumps(line) + "\n" for line in late))
+    result = run(path, "--vault", tmp_path / "v", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["runs"]) == (0, 1)
+
+
 @pytest.mark.parametrize("wrong", [{"cadence_ms": 0}, {"depth": 0}, {"depth": True}, {"cadence_ms": "2"}])
 def test_settings_on_a_tape_that_cannot_be(tmp_path: Path, wrong: dict[str, object]) -> None:
     path = tape(tmp_path, snapshot(T0, 1))
