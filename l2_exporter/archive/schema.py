@@ -174,6 +174,7 @@ LEDGER_REASONS = (
     Reason("not_json", "text that is no frame at all; it was rejected", ("canary",)),
     Reason("refused", "the venue refused a request", ("canary",)),
     Reason("closing_soon", "the venue announced that it will close the connection", ("maintenance",)),
+    Reason("reopen", "the venue asked for a new connection; this one was closed", ("maintenance",)),
     Reason("ended", "the venue confirmed the end of a subscription", ("subscribed",)),
     Reason("closed", "the connection ended", ("disconnected",)),
     Reason("reopened", "it was opened again before its end was seen", ("disconnected",)),

@@ -149,11 +149,12 @@ def has_override(settings: Configuration) -> bool:
 def _venue_plan(name: str, insts: list[str], settings: VenueSettings) -> VenuePlan:
     venue = venue_named(name)
     books: list[BookKey] = [(settings.channel, inst) for inst in insts]
-    own = settings.ws_url in (None, venue.link.ws_url) and settings.rest_url in (None, venue.link.rest_url)
+    own_ws_url = venue.channels[settings.channel].ws_url or venue.link.ws_url
+    own = settings.ws_url in (None, own_ws_url) and settings.rest_url in (None, venue.link.rest_url)
     return VenuePlan(
         venue=venue,
         books=books,
-        ws_url=settings.ws_url or venue.link.ws_url,
+        ws_url=settings.ws_url or own_ws_url,
         rest_url=settings.rest_url or venue.link.rest_url,
         origin="live" if own else "override",
         books_per_connection=settings.max_per_connection or venue.link.books_per_connection,

@@ -13,18 +13,27 @@ from l2_exporter.core.events import Row
 
 
 class Side:
-    """The levels of one side, best first."""
+    """The levels of one side, best first.
 
-    __slots__ = ("_exact", "_keys", "_sign", "rows")
+    Attributes:
+        last_known: price text of the worst level that is known to be complete; what comes behind it is not kept.
+            None: the whole side is known.
+    """
+
+    __slots__ = ("_exact", "_keys", "_limit", "_sign", "last_known", "rows")
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
         self._exact = False
         self._keys: list[Key] = []
+        self._limit: Key | None = None
+        self.last_known: str | None = None
         self.rows: list[Row] = []
 
     def apply(self, rows: list[Row]) -> None:
         """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing."""
+        if self.last_known is not None:
+            rows = self._within(rows)
         if not self._exact and any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows):
             self._use_exact_keys()
         sign, keys, held, exact = self._sign, self._keys, self.rows, self._exact
@@ -46,14 +55,47 @@ class Side:
         """Forget all levels and set these."""
         self._exact = False
         self._keys = []
+        self._limit = self.last_known = None
         self.rows = []
         self.apply(rows)
+
+    def cover(self, levels: int) -> None:
+        """Take note that the side as it stands holds at most so many levels of what there is: beyond is unknown."""
+        if len(self.rows) >= levels:
+            self.last_known = self.rows[-1][0]
+            self._limit = self._keys[-1]
+
+    def keep(self, levels: int) -> None:
+        """Forget all but the best levels."""
+        del self._keys[levels:], self.rows[levels:]
+
+    def until(self, price: str | None) -> list[Row]:
+        """Return the rows from the best to a price; None: all."""
+        if price is None:
+            return self.rows
+        limit = self._exact_key([price])
+        return [row for row in self.rows if self._exact_key(row) <= limit]
+
+    def widen(self, other: "Side") -> None:
+        """Take over what another side knows beyond the last level that is known here."""
+        if self.last_known is None:
+            return
+        known = self._exact_key([self.last_known])
+        beyond = [row for row in other.rows if self._exact_key(row) > known]
+        if other.last_known is not None and self._exact_key([other.last_known]) <= known:
+            return
+        rows = [*self.rows, *beyond]
+        self.replace(rows)
+        if other.last_known is not None:
+            self.last_known = other.last_known
+            self._limit = self._exact_key([other.last_known]) if self._exact else self._sign * float(other.last_known)
 
     def copy(self) -> "Side":
         """Return a side that later changes of this one do not touch (rows are shared, they never change)."""
         other = Side(self._sign)
         other._exact = self._exact
         other._keys = self._keys.copy()
+        other._limit, other.last_known = self._limit, self.last_known
         other.rows = self.rows.copy()
         return other
 
@@ -61,6 +103,15 @@ class Side:
         """Go over to Decimal keys: a price with more than 15 significant digits has come."""
         self._exact = True
         self._keys = [self._exact_key(row) for row in self.rows]
+        self._limit = None if self.last_known is None else self._exact_key([self.last_known])
+
+    def _within(self, rows: list[Row]) -> list[Row]:
+        """Leave out what lies behind the last level that is known."""
+        limit, sign = self._limit, self._sign
+        if self._exact or any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows):
+            exact = self._exact_key([self.last_known or "0"])
+            return [row for row in rows if self._exact_key(row) <= exact]
+        return [row for row in rows if limit is None or sign * float(row[0]) <= limit]
 
     def _exact_key(self, row: Row) -> Decimal:
         """Key a level by its whole number; arithmetic would round it to the context's 28 digits."""
@@ -86,6 +137,20 @@ class Book:
         """Become this book."""
         self.bids.replace(bids)
         self.asks.replace(asks)
+
+    def cover(self, levels: int) -> None:
+        """Take note that no side as it stands holds more than so many levels of what there is."""
+        self.bids.cover(levels)
+        self.asks.cover(levels)
+
+    def keep(self, levels: int) -> None:
+        """Forget all but the best levels a side."""
+        self.bids.keep(levels)
+        self.asks.keep(levels)
+
+    def is_short_of(self, depth: int) -> bool:
+        """Tell whether a side has fewer levels than this because knowledge ends there."""
+        return any(side.last_known is not None and len(side.rows) < depth for side in (self.bids, self.asks))
 
     def copy(self) -> "Book":
         """Return a book that later changes of this one do not touch."""

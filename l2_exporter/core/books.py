@@ -13,7 +13,7 @@ from l2_exporter.core.recovery import Recovery
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.timetext import NS_PER_S
-from l2_exporter.core.venue import Venue, dataset_of
+from l2_exporter.core.venue import Seeding, Venue, dataset_of
 
 BookKey = tuple[str, str]
 """(channel, instrument), both in the venue's own words."""
@@ -27,6 +27,7 @@ class Settings:
         connections: which books each connection subscribes; they are recorded from the start on. Empty in recordings.
         only: those that may be recorded; None: all that have frames.
         run: distinguishes the ids of this run's gaps from all others'.
+        codes: what the wire calls instruments that it does not call by their id.
         checksum_resync: mismatches in a row that are a loss where a sequence proves continuity too; 0: never.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     checksum_resync: int = 3
     jitter_seed: int = 0
     run: str = "run"
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +89,34 @@ class Books:
     def replied(self, inst: str, levels: int | None, answer: Answer) -> None:
         """Offer a REST answer to the books of an instrument.
 
+        On a tape without a beginning the answer can stand before the first frame: then it makes the book known.
+
         Args:
             levels: how many a side were asked for, None if the request did not say.
         """
-        for (channel, name), keeper in self.keepers.items():
-            if name == inst and not self._venue.channels[channel].whole:
+        name, default = next(iter(self._venue.channels.items()))
+        known = any(key[1] == inst for key in self.keepers)
+        if not known and default.seeding is Seeding.REST and not self._settings.connections:
+            self.keeper(name, inst, answer.stamp)
+        for (channel, held), keeper in self.keepers.items():
+            if held == inst and not self._venue.channels[channel].whole:
                 self._offer(keeper, levels, answer)
 
     def _offer(self, keeper: Keeper, levels: int | None, answer: Answer) -> None:
         """Offer an answer to one book, cut to what its channel knows; one with fewer levels is of no use to it."""
         spec = keeper.spec
-        depth = self._venue.channels[spec.channel].depth
+        channel = self._venue.channels[spec.channel]
+        limited = channel.seeding is Seeding.REST
         try:
             if answer.status != 200:
                 raise VenueError(f"HTTP status {answer.status}")
-            if levels is not None and (depth is None or levels < depth):
-                raise VenueError(f"{levels} levels were asked for, the channel has {depth or 'all'}")
+            if levels is not None and not limited and (channel.depth is None or levels < channel.depth):
+                raise VenueError(f"{levels} levels were asked for, the channel has {channel.depth or 'all'}")
             book = self._venue.decode_book(spec.channel, spec.inst, answer.body)
         except VenueError as error:
             keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": cut(str(error))})
         else:
-            keeper.replied(book, answer.stamp)
+            keeper.replied(book, (levels or channel.seed_levels) if limited else None, answer.stamp)
 
     def spec(self, name: str, inst: str) -> BookSpec:
         """Describe a book: its dataset, depth and decimals."""

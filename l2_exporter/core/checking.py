@@ -46,7 +46,8 @@ class ChecksumPolicy:
 
     def canary(self, push: BookPush, book: Book) -> str | None:
         """Name the reason why this message's channel gives no checksum, the first time that is seen."""
-        if not self.venue.channels[push.channel].checksum or self.venue.checksum_given(push.checksum):
+        channel = self.venue.channels[push.channel]
+        if not channel.checksum or channel.checksum_apart or self.venue.checksum_given(push.checksum):
             return None
         if push.checksum is not None and book.is_empty():
             return None

@@ -18,10 +18,12 @@ class FetchBook:
     Attributes:
         request: the name the reply must come back under.
         path: path and query below the venue's REST root.
+        weight: what it costs of the venue's budget.
     """
 
     request: str
     path: str
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class Push(Enum):
     """New absolute sizes of the levels named."""
     WHOLE = "whole"
     """The whole book every time, on channels that know no deltas."""
+    CHECKSUM = "checksum"
+    """No rows: the venue's checksum of the book as the update before left it."""
 
 
 class BookPush(NamedTuple):
@@ -90,4 +92,26 @@ class Other:
     known: bool = True
 
 
-Event = BookPush | Subscribed | Unsubscribed | Refused | ClosingSoon | Other
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The number of this frame among all of its connection; it comes before what else the frame says."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The protocol wants this text sent: the answer to a ping, the second half of a resubscription."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """The venue asks for a new connection now: what this one brings is not to be relied upon."""
+
+    code: str
+    text: str
+
+
+Event = Numbered | Say | Reopen | BookPush | Subscribed | Unsubscribed | Refused | ClosingSoon | Other

@@ -4,6 +4,7 @@ It knows connections, decides what a frame that cannot be read means, and runs d
 is the keeper's work. No socket, clock, thread, log or file: a replay drives it exactly as a live link does.
 """
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,26 @@ from l2_exporter.core.books import Answer, BookKey, Books, Settings
 from l2_exporter.core.checking import ChecksumPolicy
 from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, OpenSuccessor, SendFrame, StopVenue
 from l2_exporter.core.errors import SchemaError, VenueError, cut
-from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Refused, Subscribed, Unsubscribed
+from l2_exporter.core.events import (
+    BookPush,
+    ClosingSoon,
+    Event,
+    Numbered,
+    Other,
+    Refused,
+    Reopen,
+    Say,
+    Subscribed,
+    Unsubscribed,
+)
 from l2_exporter.core.history import History
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
 from l2_exporter.core.records import LedgerRecord
 from l2_exporter.core.surroundings import Output, Surroundings
 from l2_exporter.core.timers import Timers
-from l2_exporter.core.venue import Venue
+from l2_exporter.core.timetext import NS_PER_S
+from l2_exporter.core.venue import Connection, Venue
 from l2_exporter.core.venueclock import VenueClock
 
 NOT_JSON_LIMIT = 3
@@ -34,6 +47,8 @@ class Link:
     """What is known of one connection.
 
     Attributes:
+        protocol: what is said on it and what its frames mean.
+        number: of its last frame, where the venue counts them.
         replaces: the connection whose books it is to take over before that one is closed.
         closing: the venue has announced its end; a successor has been asked for.
         control: frames without a book.
@@ -41,8 +56,10 @@ class Link:
         rejected: frames that name no book and could not be read.
     """
 
+    protocol: Connection
     url: str | None = None
     replaces: str | None = None
+    number: int | None = None
     closing: bool = False
     control: int = 0
     ignored: int = 0
@@ -62,7 +79,7 @@ class Feed:
 
     def __init__(self, venue: Venue, settings: Settings, history: History) -> None:
         self.links: dict[str, Link] = {}
-        self.closed = Link()
+        self.closed = Link(venue.connection(settings.codes))
         self.broken: SchemaError | None = None
         self._venue = venue
         self._settings = settings
@@ -107,8 +124,10 @@ class Feed:
         self._shared.run_deadlines(stamp)
         if conn in self.links:
             self._close_link(conn, "reopened", "opened again", stamp)
-        self.links[conn] = Link(url, replaces)
+        link = self.links[conn] = self._new_link(url, replaces)
         self._note("connected", conn, stamp, detail={"origin": origin, "url": url})
+        self._say(conn, link.protocol.opened())
+        self._limit_life(conn, link, stamp)
         if replaces is not None and replaces in self.links:
             self._subscribe_heirs(conn, replaces, stamp)
         self._subscribe(conn, replaces, stamp)
@@ -122,9 +141,11 @@ class Feed:
         self._shared.run_deadlines(stamp)
         if self.broken is not None:
             return self._taken()
-        link = self.links.setdefault(conn, Link())
+        link = self.links.get(conn)
+        if link is None:
+            link = self.links[conn] = self._new_link()
         try:
-            events = self._venue.decode(frame)
+            events = link.protocol.decode(frame)
         except SchemaError as error:
             self._odd_frame(conn, link, frame, error, stamp)
         except VenueError as error:
@@ -132,7 +153,10 @@ class Feed:
         else:
             link.not_json_in_row = 0
             for event in events:
-                self._take(conn, link, event, stamp)
+                if not isinstance(event, Numbered):
+                    self._take(conn, link, event, stamp)
+                elif not self._counts(conn, link, event.number, stamp):
+                    break
         return self._taken()
 
     def book_replied(self, url: str, status: int, body: str, stamp: Stamp) -> list[Output]:
@@ -191,6 +215,9 @@ class Feed:
         """List the live books that got nothing for longer than their channel allows."""
         return [key for key, keeper in self.keepers.items() if keeper.is_silent(elapsed_ns)]
 
+    def _new_link(self, url: str | None = None, replaces: str | None = None) -> Link:
+        return Link(self._venue.connection(self._settings.codes), url, replaces)
+
     # ---- connections ------------------------------------------------------------------------------------------------
 
     def _subscribe(self, conn: str, replaces: str | None, stamp: Stamp) -> None:
@@ -212,10 +239,48 @@ class Feed:
     def _send_subscriptions(self, conn: str, books: Sequence[BookKey]) -> None:
         size = self._venue.link.books_per_request
         for start in range(0, len(books), size):
-            self._shared.out.append(SendFrame(conn, self._venue.subscribe(books[start : start + size])))
+            self._say(conn, self.links[conn].protocol.subscribe(books[start : start + size]))
+
+    def _say(self, conn: str, texts: Sequence[str]) -> None:
+        self._shared.out += [SendFrame(conn, text) for text in texts]
+
+    def _limit_life(self, conn: str, link: Link, stamp: Stamp) -> None:
+        """Have a connection replaced before the venue ends it for its age, not all of them at once."""
+        life_s = self._venue.link.life_s
+        if life_s is None or stamp.elapsed_ns is None:
+            return
+        jitter = random.Random(f"{self._settings.jitter_seed}/{conn}/life").uniform(0.9, 0.98)
+
+        def aged(at: Stamp) -> None:
+            if self.links.get(conn) is link:
+                self._close_soon(conn, link, "life", at)
+
+        self._shared.timers.set(stamp.elapsed_ns + round(life_s * jitter) * NS_PER_S, aged)
+
+    def _close_soon(self, conn: str, link: Link, code: str, stamp: Stamp) -> None:
+        self._note("maintenance", conn, stamp, reason="closing_soon", detail={"code": code})
+        if not link.closing:
+            link.closing = True
+            self._shared.out.append(OpenSuccessor(conn))
+
+    def _counts(self, conn: str, link: Link, number: int, stamp: Stamp) -> bool:
+        """Take the number of a frame: one that is missing may have been of any book of the connection.
+
+        Returns False for a frame that came before, or too late: what it said has been declared lost already.
+        """
+        last = link.number
+        if last is not None and number <= last:
+            link.control += 1
+            return False
+        link.number = number
+        if last is not None and number != last + 1:
+            for keeper in self.keepers.values():
+                if keeper.says.conn == conn:
+                    keeper.lose("sequence", stamp, expected=last + 1, got=number)
+        return True
 
     def _close_link(self, conn: str, reason: str, why: str, stamp: Stamp) -> None:
-        link = self.links.pop(conn, Link())
+        link = self.links.pop(conn, None) or self._new_link()
         self.closed.control += link.control
         self.closed.ignored += link.ignored
         self.closed.rejected += link.rejected
@@ -253,10 +318,14 @@ class Feed:
         elif isinstance(event, Refused):
             self._note("canary", conn, stamp, reason="refused", detail={"code": event.code, "text": cut(event.text)})
         elif isinstance(event, ClosingSoon):
-            self._note("maintenance", conn, stamp, reason="closing_soon", detail={"code": event.code})
-            if not link.closing:
-                link.closing = True
-                self._shared.out.append(OpenSuccessor(conn))
+            self._close_soon(conn, link, event.code, stamp)
+        elif isinstance(event, Say):
+            self._say(conn, [event.text])
+        elif isinstance(event, Reopen):
+            self._note(
+                "maintenance", conn, stamp, reason="reopen", detail={"code": event.code, "text": cut(event.text)}
+            )
+            self._shared.out.append(CloseLink(conn, "reopen"))
         elif isinstance(event, Unsubscribed):
             detail: dict[str, object] = {"channel": event.channel, "instId": event.inst}
             self._note("subscribed", conn, stamp, reason="ended", detail=detail)
@@ -348,13 +417,12 @@ class Feed:
 
     def _ask(self, channel: str, inst: str, by_rest: bool) -> None:
         """Ask the venue for a fresh book."""
-        book = (channel, inst)
-        conn = self.keepers[book].says.conn
-        if by_rest:
-            self._shared.out.append(FetchBook(f"{channel}/{inst}", self._venue.book_path(channel, inst)))
-        elif conn is not None:
-            self._shared.out.append(SendFrame(conn, self._venue.unsubscribe([book])))
-            self._shared.out.append(SendFrame(conn, self._venue.subscribe([book])))
+        conn = self.keepers[channel, inst].says.conn
+        path = self._venue.book_path(channel, inst) if by_rest else None
+        if path is not None:
+            self._shared.out.append(FetchBook(f"{channel}/{inst}", path, self._venue.link.book_weight))
+        elif conn in self.links:
+            self._say(conn, self.links[conn].protocol.resubscribe(channel, inst))
 
     def _note(
         self,

@@ -4,20 +4,21 @@ The rules are those of docs/FORMAT.md, "Sampling rule" and "Continuity". Order f
 due (the feed runs them), continuity test, close by a later bucket, apply.
 """
 
-from collections.abc import Callable
-
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.events import BookPush, Push
 from l2_exporter.core.handover import Heir
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import BookSpec, SnapshotRecord
-from l2_exporter.core.recovery import CLEARED_AFTER_NS, Recovery
+from l2_exporter.core.recovery import Recovery
 from l2_exporter.core.sampling import Sampler
-from l2_exporter.core.sequence import Holdback, Verdict
+from l2_exporter.core.seeking import Joined, Seeker
+from l2_exporter.core.sequence import Verdict
 from l2_exporter.core.state import BookState, Counts, Standing
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.timetext import NS_PER_S
+from l2_exporter.core.venue import Scope
+from l2_exporter.core.widening import Compared, Widening
 
 FRESH_CHAIN = -1
 """OKX: the prevSeqId of a snapshot that begins a chain."""
@@ -43,12 +44,12 @@ class Keeper:
         self.heir: Heir | None = None
         self._shared = shared
         self._sampler = sampler
-        self._recovery = recovery
+        self._channel = shared.checks.venue.channels[spec.channel]
         self._watch = ChecksumWatch(shared.checks)
-        self._held = Holdback()
+        self._seeker = Seeker(spec, shared, recovery, self.says, self._attempt)
+        levels = self._channel.seed_levels
+        self._widening = None if levels is None else Widening(spec, shared, self.says, levels)
         self._heard_ns: int | None = None
-        self._expects_first = True
-        self._phase = 0
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
 
@@ -66,40 +67,35 @@ class Keeper:
         """
         self.lose("disconnect", stamp, detail={"why": "subscribed anew"}, recover=False)
         self.assigned = self.says.conn = conn
-        self.standing = Standing.SUSPECT if self._recovery.suspect else Standing.SEEDING
-        self._expects_first = True
-        self._phase += 1
-        wait_ns = int(self._shared.checks.venue.link.first_data_s * NS_PER_S)
-        self._call_later(wait_ns, stamp, self._attempt)
+        self.standing = self._seeker.standing
+        self._seeker.subscribed(stamp)
 
     def pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Take one message of this book."""
         self.counts.received += 1
         self._heard_ns = stamp.elapsed_ns
-        if push.push is not Push.DELTA:
+        if push.push is Push.CHECKSUM:
+            self._checksum_pushed(push, stamp)
+        elif push.push is not Push.DELTA:
             self._book_pushed(push, stamp)
         elif self.standing is Standing.LIVE:
             self._delta_pushed(push, stamp)
         else:
             self._hold(push, stamp)
 
-    def replied(self, book: BookPush, stamp: Stamp) -> None:
-        """Take a REST book: it seeds a book that is not live, together with the deltas held back."""
-        continuing = None if self.standing is Standing.LIVE else self._held.continuing(book)
-        if continuing is None:
-            return
-        state = self._new_state(book, stamp)
-        state.seeded_from_rest = True
-        state.chain.joining = True
-        for push, pushed_at in continuing:
-            state.book.apply(push.bids, push.asks)
-            # The book was known from the answer on, not when its last delta came.
-            state.applied(push, self._event_time(push, pushed_at), stamp.recv_ns)
-        self.counts.applied += len(continuing)
-        self.counts.before_seed -= len(continuing)
-        if continuing:
-            self._check_fresh(state, continuing[-1][0], stamp)
-        self._go_live(state, stamp)
+    def replied(self, book: BookPush, levels: int | None, stamp: Stamp) -> None:
+        """Take a REST book: it seeds a book that is not live, together with the deltas held back.
+
+        Args:
+            levels: how many a side it has at most; None: all there are.
+        """
+        if self.standing is not Standing.LIVE:
+            continuing = self._seeker.joined(book, stamp, levels)
+            if continuing is not None:
+                self._seed_from_rest(book, levels, continuing, stamp, stamp)
+        elif self._widening is not None and levels is not None:
+            compared = self._widening.replied(book, levels, self.state, stamp)
+            self._widened(compared, stamp)
 
     def frame_rejected(self, why: str, books: int, stamp: Stamp) -> None:
         """Take note of an odd frame that held so many books of this instrument: what it said is missing from now on."""
@@ -124,10 +120,12 @@ class Keeper:
         self._sampler.close()
         lost = self.state
         self.says.gap(reason, lost.book_ns, lost.recv_ns, stamp, expected=expected, got=got, detail=detail)
-        self.state = BookState()
+        self.state = self._no_state()
         self._watch.lost(on_trial=False)
         self.standing = Standing.LOST
-        self._phase += 1
+        self._seeker.settled()
+        if self._widening is not None:
+            self._widening.forget()
         if recover:
             self._attempt(stamp)
 
@@ -138,16 +136,18 @@ class Keeper:
             self.heir = None
         if self.says.conn != conn:
             return
+        if heir is not None and heir.conn != conn and self.standing is Standing.LIVE and heir.follows(self.state):
+            self._succeed(heir)
+            return
         self.lose(reason, stamp, detail=detail, recover=False)
-        self._phase += 1
-        self._expects_first = True
+        self._seeker.suspended()
         self.says.conn = None
         if heir is not None:
             self._inherit(heir, stamp)
 
     def handover_begun(self, conn: str) -> None:
         """Note that another connection has been asked for this book, to take it over before this one ends."""
-        self.heir = Heir(conn)
+        self.heir = Heir(conn, self._channel)
 
     def heir_pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Take a message of the connection that will take over."""
@@ -155,7 +155,7 @@ class Keeper:
         self.counts.ignored += 1
         if self.heir is not None:
             believed = push.event_ns is not None and self._shared.clock.accepts(push.event_ns, stamp.elapsed_ns)
-            self.heir.pushed(push, push.event_ns if believed else None, stamp.recv_ns)
+            self.heir.pushed(push, push.event_ns if believed else None, stamp)
             self.hand_over(stamp)
 
     def hand_over(self, stamp: Stamp) -> None:
@@ -164,11 +164,23 @@ class Keeper:
         if heir is None or self.standing is not Standing.LIVE or not heir.meets(self.state):
             return
         if heir.agrees(self.state):
-            self.heir = None
-            self.assigned = self.says.conn = heir.conn
+            self._succeed(heir)
         else:
             self.lose("venue_reset", stamp, detail={"why": "two connections disagree"}, recover=False)
             self._inherit(heir, stamp)
+
+    def _succeed(self, heir: Heir) -> None:
+        """Go on with this episode on another connection, by what it has brought since the number both stand at."""
+        self.heir = None
+        self.assigned = self.says.conn = heir.conn
+        self._take_again(heir.since(self.state))
+
+    def _take_again(self, pushes: Joined) -> None:
+        """Take messages that were counted as ignored while they were an heir's."""
+        self.counts.received -= len(pushes)
+        self.counts.ignored -= len(pushes)
+        for push, stamp in pushes:
+            self.pushed(push, stamp)
 
     def is_on(self, conn: str) -> bool:
         """Tell whether a connection brings this book, or is to take it over."""
@@ -187,7 +199,7 @@ class Keeper:
 
     def is_silent(self, elapsed_ns: int) -> bool:
         """Tell whether a live book got nothing for longer than its channel allows."""
-        limit_s = self._shared.checks.venue.channels[self.spec.channel].stale_after_s
+        limit_s = self._channel.stale_after_s
         if self.standing is not Standing.LIVE or limit_s is None or self._heard_ns is None:
             return False
         return elapsed_ns - self._heard_ns > limit_s * NS_PER_S
@@ -252,6 +264,8 @@ class Keeper:
             state.book.apply(push.bids, push.asks)
         else:
             state.book.replace(push.bids, push.asks)
+        if self._channel.truncates and self._channel.depth is not None:
+            state.book.keep(self._channel.depth)
         checked = watch.check(push, state.book)
         self.says.checked(checked, watch, push, state, stamp)
         if checked is Checked.MISMATCH and before is not None:
@@ -268,6 +282,30 @@ class Keeper:
         state.checked(checked.ok)
         self.counts.applied += 1
         self._sample(stamp)
+        if self._widening is not None:
+            self._widened(self._widening.updated(push, state, stamp), stamp)
+
+    def _widened(self, compared: Compared, stamp: Stamp) -> None:
+        """A fresh REST book that contradicts the live one: one of them is wrong, and nobody knows since when."""
+        if compared is Compared.DISAGREES:
+            self.lose("venue_reset", stamp, detail={"why": "a fresh REST book disagrees"})
+
+    def _checksum_pushed(self, push: BookPush, stamp: Stamp) -> None:
+        """Check the book as the update before left it; a row of failures that decides is a loss."""
+        state, watch = self.state, self._watch
+        if self.standing is not Standing.LIVE:
+            self.counts.before_seed += 1
+            return
+        self.counts.applied += 1
+        has_sequence = state.chain.seq is not None
+        decides = watch.decides(push, has_sequence)
+        checked = watch.check(push, state.book)
+        self.says.checked(checked, watch, push, state, stamp)
+        state.checksum = push.checksum
+        state.checked(checked.ok)
+        if checked is Checked.MISMATCH and decides:
+            watch.lost(on_trial=has_sequence)
+            self.lose("checksum", stamp, expected=push.checksum, got=watch.calculated)
 
     @property
     def checksums(self) -> dict[str, int]:
@@ -277,20 +315,16 @@ class Keeper:
     @property
     def is_provable(self) -> bool:
         """Whether a missing message would show: by sequence or checksum, or because every push is the whole book."""
-        policy = self._shared.checks
-        return (
-            self.state.chain.seq is not None
-            or policy.venue.channels[self.spec.channel].whole
-            or self.state.has_checksums
-        )
+        return self.state.chain.seq is not None or self._channel.whole or self.state.has_checksums
 
     def _reject(self, why: str, stamp: Stamp) -> None:
         self.counts.rejected += 1
-        whole = self._shared.checks.venue.channels[self.spec.channel].whole
-        self.lose("sequence", stamp, detail={"odd_frame": why}, recover=not whole)
+        self.lose("sequence", stamp, detail={"odd_frame": why}, recover=not self._channel.whole)
 
     def _event_time(self, push: BookPush, stamp: Stamp) -> int | None:
-        """Return the event time if it can be believed."""
+        """Return the event time if it can be believed; where the channel has none, the time of arrival."""
+        if not self._channel.event_time:
+            return stamp.recv_ns
         believed = push.event_ns is not None and self._shared.clock.accepts(push.event_ns, stamp.elapsed_ns)
         self.says.event_time(push, believed, stamp)
         return push.event_ns if believed else None
@@ -309,6 +343,7 @@ class Keeper:
                 self._attempt(stamp)
             return
         self.counts.applied += 1
+        state.chain.joining = self._channel.overlaps
         self._go_live(state, stamp)
 
     def _check_fresh(self, state: BookState, last: BookPush, stamp: Stamp) -> Checked:
@@ -318,9 +353,35 @@ class Keeper:
         self.says.checked(checked, self._watch, last, state, stamp)
         return checked
 
+    def _seed_from_rest(
+        self, book: BookPush, levels: int | None, continuing: Joined, book_stamp: Stamp, stamp: Stamp
+    ) -> None:
+        """Begin an episode with a REST book and the deltas that continue it."""
+        state = self._new_state(book, book_stamp)
+        state.seeded_from_rest = True
+        state.chain.joining = True
+        if levels is not None and self._widening is not None:
+            state.book.cover(levels)
+        for push, pushed_at in continuing:
+            state.book.apply(push.bids, push.asks)
+            # The book was known from the answer on, not when its last delta came.
+            state.applied(push, self._event_time(push, pushed_at), stamp.recv_ns)
+        self.counts.applied += len(continuing)
+        self.counts.before_seed -= len(continuing)
+        if continuing:
+            self._check_fresh(state, continuing[-1][0], stamp)
+        self._go_live(state, stamp)
+
+    def _no_state(self) -> BookState:
+        state = BookState(after_gap=bool(self.says.open_gaps), dated=bool(self._channel.event_time))
+        state.chain.linkwide = self._channel.scope is Scope.LINK
+        return state
+
     def _new_state(self, push: BookPush, stamp: Stamp) -> BookState:
-        state = BookState(after_gap=bool(self.says.open_gaps))
+        state = self._no_state()
         state.book.replace(push.bids, push.asks)
+        if self._channel.truncates and self._channel.depth is not None:
+            state.book.keep(self._channel.depth)
         state.applied(push, self._event_time(push, stamp), stamp.recv_ns)
         return state
 
@@ -329,11 +390,8 @@ class Keeper:
         state.live_since_ns = state.book_ns
         self.state = state
         self.standing = Standing.LIVE
-        self._expects_first = False
-        self._phase += 1
-        self._held.clear()
         self.says.live(state, stamp)
-        self._call_later(CLEARED_AFTER_NS, stamp, lambda _stamp: self._recovery.clear())
+        self._seeker.found(stamp)
         self._sample(stamp)
 
     def _inherit(self, heir: Heir, stamp: Stamp) -> None:
@@ -348,43 +406,25 @@ class Keeper:
         if heir.broken:
             # Its first book has come and gone: only a new one can help.
             self._attempt(stamp)
+        self._take_again(heir.deltas)
 
     def _hold(self, push: BookPush, stamp: Stamp) -> None:
         """Hold a delta back for a REST book to continue with."""
         self.counts.before_seed += 1
-        self._held.add(push, stamp)
-        if self._expects_first and push.seq is not None:
-            # The first message of a subscription is no snapshot: this venue (or this day) sends none.
-            self._shared.pushes_snapshots = False
-            self._phase += 1
+        ask = self._seeker.hold(push, stamp)
+        if (waiting := self._seeker.waiting()) is not None:
+            book, book_stamp, levels = waiting
+            continuing = self._seeker.joined(book, book_stamp, levels)
+            if continuing is not None:
+                self._seed_from_rest(book, levels, continuing, book_stamp, stamp)
+                return
+        if ask:
             self._attempt(stamp)
 
     def _attempt(self, stamp: Stamp) -> None:
-        """Ask for a fresh book, and again after a while if none has come; once the budget is spent, rarely."""
-        was_suspect = self._recovery.suspect
-        by_rest = self._shared.pushes_snapshots is False or (self.standing is not Standing.LOST and self._held.any)
-        self._expects_first = False
-        wait_ns = self._recovery.attempt()
-        if self._recovery.suspect and not was_suspect:
-            self.says.note("suspect", stamp, reason="budget_spent", detail={"attempts": self._recovery.attempts})
-        else:
-            reason = "rest" if by_rest else "resubscribe"
-            self.says.note("resync", stamp, reason=reason, detail={"attempt": self._recovery.attempts})
-            self._shared.ask(self.spec.channel, self.spec.inst, by_rest)
-        self.standing = Standing.SUSPECT if self._recovery.suspect else Standing.SEEDING
-        self._call_later(wait_ns, stamp, self._attempt)
-
-    def _call_later(self, wait_ns: int, stamp: Stamp, action: Callable[[Stamp], None]) -> None:
-        """Call after a time unless the book is lost or found before."""
-        if stamp.elapsed_ns is None:
-            return
-        phase = self._phase
-
-        def call(at: Stamp) -> None:
-            if self._phase == phase:
-                action(at)
-
-        self._shared.timers.set(stamp.elapsed_ns + wait_ns, call)
+        """Ask for a fresh book, until one comes."""
+        self._seeker.attempt(self.standing, stamp)
+        self.standing = self._seeker.standing
 
     # ---- lines ------------------------------------------------------------------------------------------------------
 

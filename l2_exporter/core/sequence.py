@@ -32,13 +32,16 @@ class Chain:
     Attributes:
         seq, prev_seq: of the last message accepted; None: the stream has none.
         event_ns: its event time as sent.
-        joining: the book came from REST; the next message must straddle it instead of following it.
+        joining: the book came from REST, or the next messages may be contained in it: the next one must straddle it
+            instead of following it.
+        linkwide: the numbers count the frames of a connection; the feed tests them, and each message continues.
     """
 
     seq: int | None = None
     prev_seq: int | None = None
     event_ns: int | None = None
     joining: bool = False
+    linkwide: bool = False
 
     def accept(self, push: BookPush) -> None:
         """Move on to this message."""
@@ -47,7 +50,7 @@ class Chain:
 
     def judge(self, push: BookPush) -> Verdict:
         """Judge a delta against the last message accepted."""
-        if self.seq is None and push.seq is None:
+        if self.linkwide or (self.seq is None and push.seq is None):
             return Verdict.CONTINUES
         if push.seq is None or push.prev_seq is None:
             return Verdict.ODD

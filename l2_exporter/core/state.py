@@ -40,6 +40,7 @@ class BookState:
         recv_ns: receive time of the last update applied.
         live_since_ns: book time at which the episode began.
         has_checksums: a checksum has come in this episode, so that a missing message would show.
+        dated: False: the channel gives no event time, and book time is a receive time.
         after_gap, seeded_from_rest: the next line is the first of its episode and must say so.
     """
 
@@ -53,6 +54,7 @@ class BookState:
     has_checksums: bool = False
     after_gap: bool = False
     seeded_from_rest: bool = False
+    dated: bool = True
 
     def time_after(self, event_ns: int | None) -> int | None:
         """Tell the book time after an event time: it never falls, and an unusable event time keeps it."""
@@ -89,17 +91,19 @@ class BookState:
             seq=self.chain.seq,
             prev_seq=self.chain.prev_seq,
             gap=gap,
-            flags=self._flags(gap),
+            flags=self._flags(spec, gap),
             live_since_ns=self.live_since_ns,
         )
 
-    def _flags(self, gap: bool) -> tuple[str, ...]:
+    def _flags(self, spec: BookSpec, gap: bool) -> tuple[str, ...]:
         """List the words that apply, in the order docs/FORMAT.md fixes."""
         words = (
             ("gap", gap),
             ("after_gap", self.after_gap),
             ("seeded_from_rest", self.seeded_from_rest),
             ("checksum_mismatch", self.checksum_ok is False),
+            ("no_event_time", not self.dated),
+            ("partial_depth", self.book.is_short_of(spec.depth)),
             ("crossed", self.book.is_crossed()),
         )
         return tuple(word for word, applies in words if applies)

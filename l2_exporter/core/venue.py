@@ -1,6 +1,6 @@
 """What a venue is to the core: its channels as data, and a handful of pure functions between text and events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -17,6 +17,24 @@ class Continuity(Enum):
     NONE = "none"
 
 
+class Seeding(Enum):
+    """Where the first book of a channel comes from."""
+
+    PUSHED = "pushed"
+    """The subscription brings it; where it does not (or no longer), REST is asked."""
+    REST = "rest"
+    """The stream knows changes only: a REST book is joined with the changes held back until it comes."""
+
+
+class Scope(Enum):
+    """What one sequence number counts."""
+
+    BOOK = "book"
+    """The messages of one book: each names the number it follows."""
+    LINK = "link"
+    """All frames of a connection: one that is missing may have been of any book on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """What one channel of a venue gives.
@@ -28,9 +46,18 @@ class Channel:
         whole: every push is the whole book.
         checksum: its pushes carry (or once carried) a checksum of the book, over `checksum_depth` levels a side.
         slots: texts in a level at least, price and size first.
-        time_decimals: digits of a second of its event time.
+        checksum_apart: checksums come in frames of their own, and belong to the update before them.
+        event_time: the field; empty where there is none, then a line is dated by receive time.
+        time_decimals: digits of a second of its event time (6 where there is none).
         stale_after_s: a live book that gets nothing for longer is lost; None: silence proves nothing.
         proven: a real recording of this channel replays without a break.
+        seeding: where its first book comes from.
+        seed_levels: levels a side that a REST book has at most: beyond the last of a full one nothing is known. None:
+            it has all there are.
+        scope: what its sequence numbers count.
+        overlaps: the first deltas behind a pushed book may be contained in it.
+        truncates: the venue leaves it to the client to keep the best `depth` levels only.
+        ws_url: where this channel is reached, if not where the venue's others are.
     """
 
     name: str
@@ -47,6 +74,13 @@ class Channel:
     slots: int = 2
     checksum_depth: int = 0
     needs_keys: bool = False
+    checksum_apart: bool = False
+    seeding: Seeding = Seeding.PUSHED
+    seed_levels: int | None = None
+    scope: Scope = Scope.BOOK
+    overlaps: bool = False
+    truncates: bool = False
+    ws_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +97,9 @@ class LinkRules:
         ping_after_s: silence after which it is sent; dead_after_s: silence after which the link is given up.
         deflate: permessage-deflate is welcome.
         rest_requests, rest_per_s: REST budget, so many requests in so many seconds.
-        first_data_s: time a subscription may take to bring its first book.
+        first_data_s: time a subscription may take to bring its first message.
+        book_weight: what one REST book costs of the budget.
+        life_s: age at which the venue ends every connection; it is replaced before that. None: it names none.
     """
 
     ws_url: str
@@ -80,6 +116,8 @@ class LinkRules:
     rest_requests: int
     rest_per_s: float
     first_data_s: float
+    book_weight: int = 1
+    life_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +128,14 @@ class BookAsked:
     levels: int | None
 
 
-class Venue(Protocol):
-    """One company's protocol. Implementations are pure: no socket, clock, thread, log or file."""
+class Connection(Protocol):
+    """One connection's protocol: what is said on it, and what its frames mean. It may remember what it has heard.
 
-    @property
-    def name(self) -> str:
-        """The name used in paths."""
+    Frames to send are texts, in order. Nothing is sent here: a replay makes the same calls and sends nothing.
+    """
 
-    @property
-    def channels(self) -> dict[str, Channel]:
-        """The book channels by the venue's own names; the default one comes first."""
-
-    @property
-    def link(self) -> LinkRules:
-        """How its connections are used."""
-
-    def market_of(self, inst: str) -> str:
-        """Tell the market (perp, futures, spot, option) of an instrument from its id."""
+    def opened(self) -> list[str]:
+        """Write what a venue wants to hear first."""
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """Read one frame.
@@ -116,6 +145,45 @@ class Venue(Protocol):
             VenueError: not a frame of this venue at all. Nothing else is ever raised, whatever the bytes.
         """
 
+    def subscribe(self, books: Sequence[tuple[str, str]]) -> list[str]:
+        """Write the frames that subscribe (channel, instrument) pairs, at most `books_per_request` of them."""
+
+    def resubscribe(self, channel: str, inst: str) -> list[str]:
+        """Write the frames that bring a fresh book. Where the venue must confirm the end first, `decode` goes on."""
+
+
+class Venue(Protocol):
+    """One company's protocol. Implementations are pure: no socket, clock, thread, log or file."""
+
+    @property
+    def name(self) -> str:
+        """The name used in paths."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The domains its sockets live under, so that a recording tells its venue. No other venue has them."""
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """The book channels by the venue's own names; the default one comes first."""
+
+    @property
+    def link(self) -> LinkRules:
+        """How its connections are used."""
+
+    def connection(self, codes: Mapping[str, str]) -> Connection:
+        """Begin a connection.
+
+        Args:
+            codes: what the wire calls instruments, by id; only those it does not call by their id.
+        """
+
+    def code_of(self, instrument: Instrument) -> str:
+        """Tell what the wire calls an instrument; mostly its id."""
+
+    def market_of(self, inst: str) -> str:
+        """Tell the market (perp, futures, spot, option) of an instrument from its id."""
+
     def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
         """Read the REST answer with one instrument's book, as a snapshot.
 
@@ -123,20 +191,14 @@ class Venue(Protocol):
             VenueError: an error answer, or not the shape of a book.
         """
 
-    def book_path(self, channel: str, inst: str) -> str:
-        """Name the REST path and query of one instrument's book."""
+    def book_path(self, channel: str, inst: str) -> str | None:
+        """Name the REST path and query of one instrument's book; None where REST cannot be joined with the stream."""
 
     def book_asked(self, url: str) -> BookAsked | None:
         """Tell which book a URL asks for, None for any other URL."""
 
-    def subscribe(self, books: Sequence[tuple[str, str]]) -> str:
-        """Write the frame that subscribes (channel, instrument) pairs."""
-
-    def unsubscribe(self, books: Sequence[tuple[str, str]]) -> str:
-        """Write the frame that unsubscribes (channel, instrument) pairs."""
-
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Compute the venue's checksum of a book, both sides best first."""
+        """Compute the venue's checksum of a book, both sides best first. Only asked of channels that have one."""
 
     def checksum_given(self, checksum: int | None) -> bool:
         """Tell whether a checksum was really sent (a venue may have switched it off and send a constant)."""

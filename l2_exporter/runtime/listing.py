@@ -29,11 +29,13 @@ class Listing:
     Attributes:
         unchecked: ids that nobody has confirmed: the list could not be fetched, and nothing was saved of them.
         trouble: why, in words.
+        codes: what the wire calls recorded instruments that it does not call by their id.
     """
 
     def __init__(self, venue: Venue, insts: Sequence[str], vault: Vault, rest: RestClient, clock: Clock) -> None:
         self.unchecked: list[str] = []
         self.trouble: str | None = None
+        self.codes: dict[str, str] = {}
         self._venue = venue
         self._insts = insts
         self._rest = rest
@@ -59,12 +61,19 @@ class Listing:
                 f"{error}; {len(saved)} instruments begin from saved metadata, {len(self.unchecked)} unchecked"
             )
             self._events.append(("config", "", {"instruments_unchecked": self.unchecked, "error": str(error)[:200]}))
+            self._learn_codes([old for old in map(self._saved, self._insts) if old is not None])
             return
         if {*self._insts} - {instrument.inst for instrument in fresh}:
             # The market was read off a wrong id: what was meant may stand in another one.
             fresh += self._elsewhere()
         check_wanted(self._venue.name, self._insts, fresh)
         self._fresh = fresh
+        self._learn_codes(fresh)
+
+    def _learn_codes(self, instruments: Sequence[Instrument]) -> None:
+        wanted = {*self._insts}
+        codes = {one.inst: self._venue.code_of(one) for one in instruments if one.inst in wanted}
+        self.codes = {inst: code for inst, code in codes.items() if code != inst}
 
     def _elsewhere(self) -> list[Instrument]:
         """List the markets that the wanted ids do not point to, but options, which are many."""

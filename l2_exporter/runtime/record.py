@@ -125,7 +125,7 @@ class Recording:
     async def _venue(self, plan: VenuePlan, listing: Listing, rest: RestClient) -> None:
         """Record one venue; after a schema break try again hourly while others go on."""
         while True:
-            session = Session(self._session_settings(plan), self._plan.vault, rest, self._clock, self._watch())
+            session = Session(self._session_settings(plan, listing), self._plan.vault, rest, self._clock, self._watch())
             await self._session(session, listing)
             if session.recorder.build_fail is None:
                 return
@@ -193,7 +193,7 @@ class Recording:
 
         return saw
 
-    def _session_settings(self, plan: VenuePlan) -> SessionSettings:
+    def _session_settings(self, plan: VenuePlan, listing: Listing) -> SessionSettings:
         return SessionSettings(
             venue=plan.venue,
             ws_url=plan.ws_url,
@@ -208,6 +208,7 @@ class Recording:
             tls=self._tls[plan.venue.name],
             jitter_seed=random.SystemRandom().randrange(1 << 31),
             run=f"{time.time_ns():x}",
+            codes=listing.codes,
         )
 
 

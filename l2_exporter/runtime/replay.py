@@ -214,6 +214,7 @@ def _settings(venue: Venue, options: ReplayOptions, taped: dict[str, object], ru
         checksum_resync=_whole(taped, "checksum_resync", default.checksum_resync),
         jitter_seed=_whole(taped, "jitter_seed", default.jitter_seed),
         only=only,
+        codes=_codes(taped),
         run=f"{time.time_ns():x}.{run}",
     )
 
@@ -228,6 +229,12 @@ def _connections(venue: Venue, taped: dict[str, object], insts: frozenset[str] |
         for conn, books in connections.items()
         if all(channel in venue.channels for channel, _ in books)
     }
+
+
+def _codes(taped: dict[str, object]) -> dict[str, str]:
+    """Read what the wire called instruments in a taped run."""
+    codes = taped.get("codes")
+    return {str(inst): str(code) for inst, code in codes.items()} if isinstance(codes, dict) else {}
 
 
 def _whole(taped: dict[str, object], name: str, default: int, least: int = 0, most: int = 1 << 62) -> int:

@@ -10,7 +10,7 @@ import json
 import logging
 import platform
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from l2_exporter import __version__
@@ -53,6 +53,7 @@ class SessionSettings:
     Attributes:
         origin: live, or override where an address is not the venue's own.
         connections: which books each connection subscribes.
+        codes: what the wire calls instruments that it does not call by their id.
     """
 
     venue: Venue
@@ -68,6 +69,7 @@ class SessionSettings:
     tls: ssl.SSLContext | None
     jitter_seed: int
     run: str
+    codes: Mapping[str, str]
 
 
 class Session:
@@ -174,6 +176,7 @@ class Session:
             checksum_resync=settings.checksum_resync,
             jitter_seed=settings.jitter_seed,
             run=settings.run,
+            codes=settings.codes,
         )
         feed = Feed(settings.venue, core, self.archive.past)
         return Recorder(feed, self.archive, settings.origin, watch)
@@ -214,6 +217,7 @@ class Session:
             "checksum_resync": settings.checksum_resync,
             "jitter_seed": settings.jitter_seed,
             "connections": settings.connections,
+            "codes": dict(settings.codes),
             "past": describe_past(specs, self.archive.past),
         }
 
@@ -276,7 +280,7 @@ class Session:
             if isinstance(command, SendFrame) and command.conn in self.links:
                 self.links[command.conn].send(command.text)
             elif isinstance(command, FetchBook):
-                self._rest.submit(command.request, command.path, self._replied)
+                self._rest.submit(command.request, command.path, self._replied, weight=command.weight)
             elif isinstance(command, CloseLink) and command.conn in self.links:
                 self.links[command.conn].close(f"disconnect: {command.reason}", retire=command.reason == "replaced")
             elif isinstance(command, OpenSuccessor) and command.conn in self.links:

@@ -19,6 +19,8 @@ class Channel:
         whole: every push is the whole book; else a snapshot, then changes.
         checksum: its messages carry the venue's checksum.
         keepalive_ns: silence after which something is sent although nothing changed.
+        pushes_snapshot: a subscription begins with the whole book; else with the next change.
+        sums: what the checksum holds unless a fault says otherwise, one of the words of the fault `checksum`.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Channel:
     whole: bool
     checksum: bool
     keepalive_ns: int = 60 * NS_PER_S
+    pushes_snapshot: bool = True
+    sums: str = "zero"
 
 
 @dataclass(slots=True)

@@ -189,6 +189,8 @@ class Exchange:
             return
         link.books[channel, inst] = None
         push = self._floor.subscribed(channel, inst, self.now_ns)
+        if not self.dialect.channels[channel].pushes_snapshot:
+            return
         silent = self._plan.present("no_snapshot", inst)
         if silent is None or push.kind is Kind.WHOLE:
             self._push(link, push)

@@ -120,16 +120,16 @@ class Floor:
                 self._markets[inst].reset()
                 self._truth.fault_done("reset", now_ns, inst=inst, detail="with the next step")
 
-    def _checksum_word(self, inst: str, now_ns: int) -> str:
-        """Tell which checksum is sent: none by default, as today; before it changes, the right one."""
+    def _checksum_word(self, inst: str, default: str, now_ns: int) -> str:
+        """Tell which checksum is sent: what the venue sends today; before it changes, the right one."""
         given = self._plan.words("checksum", inst)
         words = [word for begin_ns, word in given if begin_ns <= now_ns]
-        before = "right" if any(word == "change" for _, word in given) else "zero"
+        before = "right" if any(word == "change" for _, word in given) else default
         return words[-1] if words else before
 
     def _checked(self, stream: Stream, push: Push, now_ns: int) -> Push:
         """Put the checksum into a push, as the setting has it."""
-        word = self._checksum_word(push.inst, now_ns)
+        word = self._checksum_word(push.inst, stream.channel.sums, now_ns)
         if not stream.channel.checksum or word == "absent":
             return push
         if word == "zero":

@@ -6,7 +6,7 @@ checksum, change log of 12 February 2026 on the initial snapshot; recordings of 
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -26,6 +26,7 @@ from l2_exporter.core.events import (
     Subscribed,
     Unsubscribed,
 )
+from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_MS
 from l2_exporter.core.venue import BookAsked, Channel, Continuity, LinkRules
@@ -118,14 +119,27 @@ LINK = LinkRules(
 
 
 class Okx:
-    """OKX as the core sees it. Holds no state: one serves all connections."""
+    """OKX as the core sees it, and each of its connections: they remember nothing, so one serves all."""
 
     name = NAME
+    hosts = HOSTS
     channels = CHANNELS
     link = LINK
     instrument_paths = staticmethod(okx_instruments.instrument_paths)
     further_instrument_paths = staticmethod(okx_instruments.further_instrument_paths)
     decode_instruments = staticmethod(okx_instruments.decode_instruments)
+
+    def connection(self, codes: Mapping[str, str]) -> "Okx":
+        """Begin a connection."""
+        return self
+
+    def code_of(self, instrument: Instrument) -> str:
+        """Tell what the wire calls an instrument: its id."""
+        return instrument.inst
+
+    def opened(self) -> list[str]:
+        """Say nothing first."""
+        return []
 
     def market_of(self, inst: str) -> str:
         """Tell the market from the id: `*-SWAP`, `*-YYMMDD-STRIKE-C|P`, `*-YYMMDD`, else spot."""
@@ -190,13 +204,14 @@ class Okx:
             return None
         return BookAsked(inst, int(levels) if levels.isascii() and levels.isdecimal() else None)
 
-    def subscribe(self, books: Sequence[tuple[str, str]]) -> str:
+    def subscribe(self, books: Sequence[tuple[str, str]]) -> list[str]:
         """Write the frame that subscribes (channel, instrument) pairs."""
-        return _operation("subscribe", books)
+        return [_operation("subscribe", books)]
 
-    def unsubscribe(self, books: Sequence[tuple[str, str]]) -> str:
-        """Write the frame that unsubscribes (channel, instrument) pairs."""
-        return _operation("unsubscribe", books)
+    def resubscribe(self, channel: str, inst: str) -> list[str]:
+        """Write the frames that unsubscribe one book and subscribe it again."""
+        book = [(channel, inst)]
+        return [_operation("unsubscribe", book), _operation("subscribe", book)]
 
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
         """Compute CRC-32, signed, of the best 25 levels: `bid price:size:ask price:size:...`, texts as sent."""

@@ -9,12 +9,9 @@ from l2_exporter.core.events import Row
 from l2_exporter.core.venue import Venue
 from l2_exporter.venues import okx
 
-VENUES: dict[str, Venue] = {
-    okx.NAME: okx.Okx(),
-}
-_HOSTS = {
-    okx.NAME: okx.HOSTS,
-}
+_ALL: tuple[Venue, ...] = (okx.Okx(),)
+
+VENUES = {venue.name: venue for venue in _ALL}
 
 
 def venue_named(name: str) -> Venue:
@@ -32,9 +29,9 @@ def venue_named(name: str) -> Venue:
 def venue_of_url(url: str) -> str | None:
     """Tell which venue a socket's URL belongs to, by its host."""
     host = urlsplit(url).hostname or ""
-    for name, domains in _HOSTS.items():
-        if any(host == domain or host.endswith("." + domain) for domain in domains):
-            return name
+    for venue in VENUES.values():
+        if any(host == domain or host.endswith("." + domain) for domain in venue.hosts):
+            return venue.name
     return None
 
 
@@ -59,7 +56,7 @@ def line_rules() -> dict[tuple[str, str], ChannelRules]:
             depth=channel.depth,
             slots=channel.slots,
             suffix=channel.suffix,
-            has_event_time=True,
+            has_event_time=bool(channel.event_time),
             checksum=venue.checksum if channel.checksum else None,
             checksum_depth=channel.checksum_depth,
         )

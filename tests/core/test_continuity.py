@@ -244,7 +244,7 @@ def test_attempts_are_spaced_out_and_end_in_suspicion() -> None:
 
 def test_budget_is_given_back_after_ten_minutes_live() -> None:
     driver = live_book()
-    recovery = driver.feed.keepers["books", INST]._recovery
+    recovery = driver.feed.keepers["books", INST]._seeker._recovery
     driver.send(update(T0 + 100, 12, 11))
     driver.send(snapshot(T0 + 1000, 50))
     assert recovery.attempts == 1

@@ -70,6 +70,7 @@ def settings(served: SimulatedExchange, *, tape: bool = False) -> SessionSetting
         fsync_ns=5 * NS_PER_S,
         tls=None,
         jitter_seed=1,
+        codes={},
         run="test",
     )
 
@@ -267,7 +268,7 @@ def test_a_link_ends_when_it_is_told_to_even_while_inputs_wait() -> None:
             )
             running = asyncio.create_task(link.run())
             await until(lambda link=link: link.state == "open", "open")  # type: ignore[misc]
-            link.send(OKX.subscribe([("books", INST)]))
+            link.send(*OKX.subscribe([("books", INST)]))
             await until(lambda link=link: link.frames > 2, "frames")  # type: ignore[misc]
             link.close("disconnect: test", retire=True)
             async with asyncio.timeout(PATIENCE_S):

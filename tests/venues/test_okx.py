@@ -187,10 +187,18 @@ def test_venue_of_an_address(url: str, venue: str | None) -> None:
 
 def test_subscription_frames_carry_every_pair() -> None:
     books = [("books", "A-B"), ("bbo-tbt", 'C"D')]
-    for text, op in ((OKX.subscribe(books), "subscribe"), (OKX.unsubscribe(books), "unsubscribe")):
-        message = json.loads(text)
-        assert message["op"] == op
-        assert [(arg["channel"], arg["instId"]) for arg in message["args"]] == books
+    (text,) = OKX.subscribe(books)
+    message = json.loads(text)
+    assert message["op"] == "subscribe"
+    assert [(arg["channel"], arg["instId"]) for arg in message["args"]] == books
+
+
+def test_a_book_is_subscribed_anew_by_ending_the_old_subscription_first() -> None:
+    args = [{"channel": "books", "instId": "A-B"}]
+    assert [json.loads(text) for text in OKX.resubscribe("books", "A-B")] == [
+        {"op": "unsubscribe", "args": args},
+        {"op": "subscribe", "args": args},
+    ]
 
 
 def test_every_channel_has_its_own_dataset() -> None:
