@@ -5,14 +5,12 @@ is the keeper's work. No socket, clock, thread, log or file: a replay drives it 
 """
 
 import random
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeGuard
 
 from l2_exporter.core.books import Answer, BookKey, Books, Settings
 from l2_exporter.core.checking import ChecksumPolicy
-from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, OpenSuccessor, SendFrame, StopVenue
+from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, OpenSuccessor, SendFrame
 from l2_exporter.core.errors import SchemaError, VenueError, cut
 from l2_exporter.core.events import (
     BookPush,
@@ -29,43 +27,17 @@ from l2_exporter.core.events import (
 from l2_exporter.core.history import History
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
+from l2_exporter.core.links import Link
 from l2_exporter.core.records import LedgerRecord
+from l2_exporter.core.rejection import Rejection
 from l2_exporter.core.surroundings import Output, Surroundings
 from l2_exporter.core.timers import Timers
 from l2_exporter.core.timetext import NS_PER_S
-from l2_exporter.core.venue import Connection, Venue
+from l2_exporter.core.venue import Venue
 from l2_exporter.core.venueclock import VenueClock
 
-NOT_JSON_LIMIT = 3
-ODD_LIMIT = 3
 LINK_REASONS = ("disconnect", "stale", "overflow", "oversize", "clock")
 """What the end of a connection may be to its books."""
-
-
-@dataclass(slots=True)
-class Link:
-    """What is known of one connection.
-
-    Attributes:
-        protocol: what is said on it and what its frames mean.
-        number: of its last frame, where the venue counts them.
-        replaces: the connection whose books it is to take over before that one is closed.
-        closing: the venue has announced its end; a successor has been asked for.
-        control: frames without a book.
-        ignored: messages of books that are not recorded.
-        rejected: frames that name no book and could not be read.
-    """
-
-    protocol: Connection
-    url: str | None = None
-    replaces: str | None = None
-    number: int | None = None
-    closing: bool = False
-    control: int = 0
-    ignored: int = 0
-    rejected: int = 0
-    not_json_in_row: int = 0
-    unknown_said: bool = False
 
 
 class Feed:
@@ -74,18 +46,14 @@ class Feed:
     Attributes:
         books: the keepers.
         links: the open connections by name; closed: the counts of those that are gone.
-        broken: the schema break that stopped the venue, None while it runs.
     """
 
     def __init__(self, venue: Venue, settings: Settings, history: History) -> None:
         self.links: dict[str, Link] = {}
         self.closed = Link(venue.connection(settings.codes))
-        self.broken: SchemaError | None = None
         self._venue = venue
         self._settings = settings
         self._gap_count = 0
-        self._good_channels: set[str] = set()
-        self._odd_in_row: Counter[str] = Counter()
         self._shared = Surroundings(
             clock=VenueClock(),
             timers=Timers(),
@@ -95,6 +63,12 @@ class Feed:
             ask=self._ask,
         )
         self.books = Books(venue, settings, self._shared)
+        self._rejection = Rejection(venue.name, self.books.keepers, self._shared)
+
+    @property
+    def broken(self) -> SchemaError | None:
+        """The schema break that stopped the venue, None while it runs."""
+        return self._rejection.broken
 
     @property
     def keepers(self) -> dict[BookKey, Keeper]:
@@ -139,7 +113,7 @@ class Feed:
     def frame_received(self, conn: str, frame: str | bytes, stamp: Stamp) -> list[Output]:
         """Take one frame."""
         self._shared.run_deadlines(stamp)
-        if self.broken is not None:
+        if self._rejection.broken is not None:
             return self._taken()
         link = self.links.get(conn)
         if link is None:
@@ -149,9 +123,10 @@ class Feed:
         except SchemaError as error:
             self._odd_frame(conn, link, frame, error, stamp)
         except VenueError as error:
-            self._unreadable_frame(conn, link, frame, error, stamp)
+            link.rejected += 1
+            self._rejection.unreadable(conn, frame, error, stamp)
         else:
-            link.not_json_in_row = 0
+            self._rejection.readable(conn)
             for event in events:
                 if not isinstance(event, Numbered):
                     self._take(conn, link, event, stamp)
@@ -281,6 +256,7 @@ class Feed:
 
     def _close_link(self, conn: str, reason: str, why: str, stamp: Stamp) -> None:
         link = self.links.pop(conn, None) or self._new_link()
+        self._rejection.readable(conn)
         self.closed.control += link.control
         self.closed.ignored += link.ignored
         self.closed.rejected += link.rejected
@@ -339,8 +315,7 @@ class Feed:
             keeper.heir_pushed(push, stamp)
             self._end_handover(keeper, stamp)
         elif self._is_ours(keeper, conn):
-            self._good_channels.add(push.channel)
-            self._odd_in_row[push.channel] = 0
+            self._rejection.good(push.channel)
             keeper.pushed(push, stamp)
             if keeper.heir is not None:
                 keeper.hand_over(stamp)
@@ -358,6 +333,17 @@ class Feed:
             link.ignored += 1
         return keeper
 
+    def _odd_frame(self, conn: str, link: Link, frame: str | bytes, error: SchemaError, stamp: Stamp) -> None:
+        """Reject a book frame without the shape its channel promises; of a book that is not recorded, count it."""
+        keeper = None
+        if error.inst is None:
+            link.rejected += 1
+        else:
+            keeper = self._keeper(error.channel, error.inst, link, stamp)
+            if not self._is_ours(keeper, conn):
+                return
+        self._rejection.odd(conn, frame, error, keeper, stamp)
+
     def _is_ours(self, keeper: Keeper | None, conn: str) -> TypeGuard[Keeper]:
         """Tell whether this connection is the one a book is recorded from; the first to bring it is. Else count it."""
         if keeper is None:
@@ -369,49 +355,6 @@ class Feed:
             keeper.counts.ignored += 1
             return False
         return True
-
-    def _odd_frame(self, conn: str, link: Link, frame: str | bytes, error: SchemaError, stamp: Stamp) -> None:
-        """Reject a book frame without the shape its channel promises (docs/FORMAT.md, "Odd frames")."""
-        link.not_json_in_row = 0
-        if error.inst is None:
-            link.rejected += 1
-            self._lose_unprovable(conn, error, stamp)
-        else:
-            keeper = self._keeper(error.channel, error.inst, link, stamp)
-            if not self._is_ours(keeper, conn):
-                return
-            keeper.frame_rejected(", ".join(error.missing), error.books, stamp)
-        self._shared.out.append(KeepFrame(frame, str(error)))
-        self._odd_in_row[error.channel] += 1
-        if error.channel not in self._good_channels or self._odd_in_row[error.channel] >= ODD_LIMIT:
-            self._break(conn, error, stamp)
-
-    def _unreadable_frame(self, conn: str, link: Link, frame: str | bytes, error: VenueError, stamp: Stamp) -> None:
-        """Reject what is no frame at all; three in a row and the link is not worth keeping."""
-        link.rejected += 1
-        link.not_json_in_row += 1
-        self._shared.out.append(KeepFrame(frame, str(error)))
-        self._note("canary", conn, stamp, reason="not_json", detail={"error": cut(str(error))})
-        self._lose_unprovable(conn, error, stamp)
-        if link.not_json_in_row >= NOT_JSON_LIMIT:
-            self._shared.out.append(CloseLink(conn, "not_json"))
-
-    def _lose_unprovable(self, conn: str, error: VenueError, stamp: Stamp) -> None:
-        """Give up books that could miss a message without any test to show it: what was rejected may have been one."""
-        for keeper in self.keepers.values():
-            if keeper.says.conn == conn and not keeper.is_provable:
-                keeper.lose("sequence", stamp, detail={"odd_frame": cut(str(error))})
-
-    def _break(self, conn: str, error: SchemaError, stamp: Stamp) -> None:
-        """Stop the venue: its channel is not what it was."""
-        self.broken = error
-        detail: dict[str, object] = {"channel": error.channel, "missing": list(error.missing)}
-        self._note("schema_break", conn, stamp, detail=detail)
-        for keeper in self.keepers.values():
-            keeper.lose("disconnect", stamp, detail={"why": "schema_break"}, recover=False)
-        missing = ", ".join(error.missing)
-        line = f"BUILD_FAIL venue={self._venue.name} channel={error.channel} missing=[{missing}]"
-        self._shared.out.append(StopVenue(line))
 
     # ---- output -----------------------------------------------------------------------------------------------------
 

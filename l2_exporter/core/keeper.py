@@ -7,6 +7,7 @@ due (the feed runs them), continuity test, close by a later bucket, apply.
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.events import BookPush, Push
+from l2_exporter.core.freshbooks import FreshBooks
 from l2_exporter.core.handover import Heir
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import BookSpec, SnapshotRecord
@@ -17,8 +18,7 @@ from l2_exporter.core.sequence import Verdict
 from l2_exporter.core.state import BookState, Counts, Standing
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.timetext import NS_PER_S
-from l2_exporter.core.venue import Scope
-from l2_exporter.core.widening import Compared, Widening
+from l2_exporter.core.widening import Widening
 
 FRESH_CHAIN = -1
 """OKX: the prevSeqId of a snapshot that begins a chain."""
@@ -46,9 +46,10 @@ class Keeper:
         self._sampler = sampler
         self._channel = shared.checks.venue.channels[spec.channel]
         self._watch = ChecksumWatch(shared.checks)
+        self._fresh = FreshBooks(self._channel, shared, self._watch, self.says)
         self._seeker = Seeker(spec, shared, recovery, self.says, self._attempt)
         levels = self._channel.seed_levels
-        self._widening = None if levels is None else Widening(spec, shared, self.says, levels)
+        self._widening = None if levels is None else Widening(spec, shared, self.says, levels, self.lose)
         self._heard_ns: int | None = None
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
@@ -94,8 +95,7 @@ class Keeper:
             if continuing is not None:
                 self._seed_from_rest(book, levels, continuing, stamp, stamp)
         elif self._widening is not None and levels is not None:
-            compared = self._widening.replied(book, levels, self.state, stamp)
-            self._widened(compared, stamp)
+            self._widening.replied(book, levels, self.state, stamp)
 
     def frame_rejected(self, why: str, books: int, stamp: Stamp) -> None:
         """Take note of an odd frame that held so many books of this instrument: what it said is missing from now on."""
@@ -120,7 +120,7 @@ class Keeper:
         self._sampler.close()
         lost = self.state
         self.says.gap(reason, lost.book_ns, lost.recv_ns, stamp, expected=expected, got=got, detail=detail)
-        self.state = self._no_state()
+        self.state = BookState()
         self._watch.lost(on_trial=False)
         self.standing = Standing.LOST
         self._seeker.settled()
@@ -253,7 +253,7 @@ class Keeper:
         """Apply a message that continues the book; a checksum that fails decisively takes it back and is a loss."""
         state, sampler, watch = self.state, self._sampler, self._watch
         mark = self._shared.clock.mark()
-        event_ns = self._event_time(push, stamp)
+        event_ns = self._fresh.event_time(push, stamp)
         book_ns = state.time_after(event_ns)
         closing = None
         if book_ns is not None and sampler.closes_before(book_ns):
@@ -283,12 +283,7 @@ class Keeper:
         self.counts.applied += 1
         self._sample(stamp)
         if self._widening is not None:
-            self._widened(self._widening.updated(push, state, stamp), stamp)
-
-    def _widened(self, compared: Compared, stamp: Stamp) -> None:
-        """A fresh REST book that contradicts the live one: one of them is wrong, and nobody knows since when."""
-        if compared is Compared.DISAGREES:
-            self.lose("venue_reset", stamp, detail={"why": "a fresh REST book disagrees"})
+            self._widening.updated(push, state, stamp)
 
     def _checksum_pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Check the book as the update before left it; a row of failures that decides is a loss."""
@@ -321,69 +316,30 @@ class Keeper:
         self.counts.rejected += 1
         self.lose("sequence", stamp, detail={"odd_frame": why}, recover=not self._channel.whole)
 
-    def _event_time(self, push: BookPush, stamp: Stamp) -> int | None:
-        """Return the event time if it can be believed; where the channel has none, the time of arrival."""
-        if not self._channel.event_time:
-            return stamp.recv_ns
-        believed = push.event_ns is not None and self._shared.clock.accepts(push.event_ns, stamp.elapsed_ns)
-        self.says.event_time(push, believed, stamp)
-        return push.event_ns if believed else None
-
     # ---- seeding ----------------------------------------------------------------------------------------------------
 
     def _seed(self, push: BookPush, stamp: Stamp) -> None:
         """Begin an episode with a pushed book; where its checksum is the only test of continuity, it must hold."""
         mark = self._shared.clock.mark()
-        state = self._new_state(push, stamp)
         decisive = push.seq is None and self._watch.decides(push, has_sequence=False)
-        if self._check_fresh(state, push, stamp) is Checked.MISMATCH and decisive:
+        state, checked = self._fresh.pushed(push, bool(self.says.open_gaps), stamp)
+        if checked is Checked.MISMATCH and decisive:
             self._shared.clock.reset(mark)
             self.counts.rejected += 1
             if self.standing in (Standing.EMPTY, Standing.LOST):
                 self._attempt(stamp)
             return
         self.counts.applied += 1
-        state.chain.joining = self._channel.overlaps
         self._go_live(state, stamp)
-
-    def _check_fresh(self, state: BookState, last: BookPush, stamp: Stamp) -> Checked:
-        """Check a fresh book by the message that completed it."""
-        checked = self._watch.check(last, state.book)
-        state.checked(checked.ok)
-        self.says.checked(checked, self._watch, last, state, stamp)
-        return checked
 
     def _seed_from_rest(
         self, book: BookPush, levels: int | None, continuing: Joined, book_stamp: Stamp, stamp: Stamp
     ) -> None:
         """Begin an episode with a REST book and the deltas that continue it."""
-        state = self._new_state(book, book_stamp)
-        state.seeded_from_rest = True
-        state.chain.joining = True
-        if levels is not None and self._widening is not None:
-            state.book.cover(levels)
-        for push, pushed_at in continuing:
-            state.book.apply(push.bids, push.asks)
-            # The book was known from the answer on, not when its last delta came.
-            state.applied(push, self._event_time(push, pushed_at), stamp.recv_ns)
+        state = self._fresh.joined(book, levels, continuing, bool(self.says.open_gaps), book_stamp, stamp)
         self.counts.applied += len(continuing)
         self.counts.before_seed -= len(continuing)
-        if continuing:
-            self._check_fresh(state, continuing[-1][0], stamp)
         self._go_live(state, stamp)
-
-    def _no_state(self) -> BookState:
-        state = BookState(after_gap=bool(self.says.open_gaps), dated=bool(self._channel.event_time))
-        state.chain.linkwide = self._channel.scope is Scope.LINK
-        return state
-
-    def _new_state(self, push: BookPush, stamp: Stamp) -> BookState:
-        state = self._no_state()
-        state.book.replace(push.bids, push.asks)
-        if self._channel.truncates and self._channel.depth is not None:
-            state.book.keep(self._channel.depth)
-        state.applied(push, self._event_time(push, stamp), stamp.recv_ns)
-        return state
 
     def _go_live(self, state: BookState, stamp: Stamp) -> None:
         """Begin the episode, at the book time it stands at now."""

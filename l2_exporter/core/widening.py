@@ -5,9 +5,9 @@ the market moves, fewer known levels remain. A fresh REST book, brought up to th
 agree with the live book wherever both know; then what it knows beyond is taken over. It is no update: book time stays.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
 
 from l2_exporter.core.book import Book, Side
 from l2_exporter.core.declaring import Declarations
@@ -23,20 +23,14 @@ ASK_AGAIN_NS = 30 * NS_PER_S
 """An answer that has not come by then is not waited for; and a book is not fetched more often."""
 
 
-class Compared(Enum):
-    """What a fresh REST book showed."""
-
-    NOT_YET = "not_yet"
-    USELESS = "useless"
-    AGREES = "agrees"
-    DISAGREES = "disagrees"
+Lose = Callable[..., None]
+"""Declares the loss of the book: (reason, stamp, detail=...)."""
 
 
 @dataclass(slots=True)
 class _Request:
     """A REST book under way, or one that waits for the stream to reach its number."""
 
-    since_ns: int
     held: Holdback
     book: BookPush | None = None
     levels: int = 0
@@ -47,54 +41,55 @@ class Widening:
 
     Args:
         seed_levels: levels a side that a REST book has at most.
+        lose: for a REST book that contradicts the live one: one of them is wrong, and nobody knows since when.
     """
 
-    def __init__(self, spec: BookSpec, shared: Surroundings, says: Declarations, seed_levels: int) -> None:
+    def __init__(self, spec: BookSpec, shared: Surroundings, says: Declarations, seed_levels: int, lose: Lose) -> None:
         self._spec = spec
         self._shared = shared
         self._says = says
+        self._lose = lose
         spare = seed_levels - spec.depth
         self._enough = spec.depth + spare // 4 if spare > 0 else seed_levels * 3 // 4
         self._request: _Request | None = None
+        self._asked_ns: int | None = None
 
     def forget(self) -> None:
         """Let go of a request: the book is lost."""
         self._request = None
 
-    def updated(self, push: BookPush, state: BookState, stamp: Stamp) -> Compared:
+    def updated(self, push: BookPush, state: BookState, stamp: Stamp) -> None:
         """Take note of a delta that has been applied; ask for a REST book if too few known levels remain."""
         request, now_ns = self._request, stamp.elapsed_ns
         if request is not None:
             request.held.add(push, stamp)
             if request.book is not None:
-                return self._compare(request, request.book, state, stamp)
+                self._compare(request, request.book, state, stamp)
+                return
         if now_ns is None or not state.book.is_short_of(self._enough):
-            return Compared.NOT_YET
-        if request is None or now_ns - request.since_ns >= ASK_AGAIN_NS:
-            self._request = _Request(now_ns, Holdback())
+            return
+        if self._asked_ns is None or now_ns - self._asked_ns >= ASK_AGAIN_NS:
+            self._asked_ns = now_ns
+            self._request = _Request(Holdback())
             self._says.note("resync", stamp, reason="rest", detail={"why": "few known levels remain"})
             self._shared.ask(self._spec.channel, self._spec.inst, True)
-        return Compared.NOT_YET
 
-    def replied(self, book: BookPush, levels: int, state: BookState, stamp: Stamp) -> Compared:
+    def replied(self, book: BookPush, levels: int, state: BookState, stamp: Stamp) -> None:
         """Take the REST book that was asked for; one that nobody asked for is none of ours."""
         request = self._request
-        if request is None:
-            return Compared.USELESS
-        request.book, request.levels = book, levels
-        return self._compare(request, book, state, stamp)
+        if request is not None:
+            request.book, request.levels = book, levels
+            self._compare(request, book, state, stamp)
 
-    def _compare(self, request: _Request, book: BookPush, state: BookState, stamp: Stamp) -> Compared:
+    def _compare(self, request: _Request, book: BookPush, state: BookState, stamp: Stamp) -> None:
+        """Hold a REST book against the live one, as soon as the stream has reached its number."""
         at, reached = book.seq, state.chain.seq
-        if at is None or reached is None:
-            request.book = None
-            return Compared.USELESS
-        if at > reached:
-            return Compared.NOT_YET
+        if at is not None and reached is not None and at > reached:
+            return
         continuing = request.held.continuing(book) if request.held.any or at == reached else None
-        request.book = None
+        self._request = None
         if continuing is None:  # it is older than what was held back: the next one is asked for in time
-            return Compared.USELESS
+            return
         fresh = Book()
         fresh.replace(book.bids, book.asks)
         fresh.cover(request.levels)
@@ -105,10 +100,10 @@ class Widening:
         detail: dict[str, object] = {"agrees": agrees, "bids": len(fresh.bids.rows), "asks": len(fresh.asks.rows)}
         self._says.note("audit", stamp, detail=detail)
         if not agrees:
-            return Compared.DISAGREES
+            self._lose("venue_reset", stamp, detail={"why": "a fresh REST book disagrees"})
+            return
         held.bids.widen(fresh.bids)
         held.asks.widen(fresh.asks)
-        return Compared.AGREES
 
 
 def _agree(held: Side, fresh: Side) -> bool:
