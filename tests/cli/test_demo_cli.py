@@ -24,7 +24,7 @@ def test_it_records_verifies_and_sums_up(folder: Path) -> None:
     assert result.output.startswith(f"vault: {vault}\n")
     assert "verify: 0 defects" in result.output
     books = re.findall(
-        r"^  (l2_\w+/\S+): \d+ messages, (\d+) lines, (\d+) losses; checksums", result.output, re.MULTILINE
+        r"^  okx (l2_\w+/\S+): \d+ messages, (\d+) lines, (\d+) losses; checksums", result.output, re.MULTILINE
     )
     assert [name for name, _, _ in books] == ["l2_perps/BTC-USDT-SWAP", "l2_perps/ETH-USDT-SWAP", "l2_spot/BTC-USDT"]
     assert all(int(lines) > 0 for _, lines, _ in books)
