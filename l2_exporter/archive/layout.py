@@ -195,13 +195,17 @@ class Vault:
         """Folder of what is known about one venue."""
         return self.root / "meta" / _venue(venue)
 
+    def instruments_folder(self, venue: str) -> Path:
+        """Folder of the metadata of a venue's instruments."""
+        return self.meta_folder(venue) / "instruments"
+
     def instrument_file(self, venue: str, inst: str) -> Path:
         """File of one instrument's newest metadata."""
-        return self.meta_folder(venue) / "instruments" / f"{encode_inst(inst)}.json"
+        return self.instruments_folder(venue) / f"{encode_inst(inst)}.json"
 
     def history_file(self, venue: str, inst: str) -> Path:
         """File of every change of one instrument's metadata."""
-        return self.meta_folder(venue) / "instruments" / f"{encode_inst(inst)}.history.jsonl"
+        return self.instruments_folder(venue) / f"{encode_inst(inst)}.history.jsonl"
 
     def ledger_folder(self, venue: str) -> Path:
         """Folder of one venue's ledger."""

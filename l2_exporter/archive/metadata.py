@@ -63,6 +63,18 @@ class Metadata:
             raise ArchiveError(f"the metadata of {venue} {inst} cannot be read: {error}") from error
         return instrument if instrument and (instrument.venue, instrument.inst) == (venue, inst) else None
 
+    def all(self, venue: str) -> list[Instrument]:
+        """Return the newest metadata of every instrument of a venue; damaged and unreadable files are left out."""
+        found = []
+        for path in sorted(self._vault.instruments_folder(venue).glob("*.json")):
+            try:
+                instrument = read_metadata(path.read_bytes())
+            except OSError:  # it is as good as none: what depends on it is told so
+                continue
+            if instrument is not None and instrument.venue == venue:
+                found.append(instrument)
+        return found
+
     def remember(self, instrument: Instrument, at_ns: int) -> tuple[str, ...] | None:
         """Store what the venue says now, received at `at_ns`; return the fields that changed, None if it is new.
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -100,11 +101,11 @@ def run_recording(settings: Configuration, duration_s: float | None, log_file: P
         stack.callback(console.close)
         console.say(f"vault: {settings.vault}")
 
-        def begin() -> None:
+        def begin(books: Mapping[str, Sequence[BookKey]]) -> None:
             stack.callback(start_logs(log).close)
             for venue in plan.venues:
                 stack.enter_context(VenueLock(vault.lock_file(venue.venue.name)))
-            for line in forecast(settings, plan):
+            for line in forecast(settings, plan, books):
                 console.say(line)
 
         breaks = record(plan, console.say, stops, begin)
@@ -123,11 +124,11 @@ def make_plan(settings: Configuration, vault: Vault, duration_s: float | None) -
     names = dict.fromkeys(venue for venue, _ in recorded.instruments)
     plans = []
     for name in names:
-        insts = [inst for venue, inst in recorded.instruments if venue == name]
-        twice = {inst for inst in insts if insts.count(inst) > 1}
+        wanted = [inst for venue, inst in recorded.instruments if venue == name]
+        twice = {inst for inst in wanted if wanted.count(inst) > 1}
         if twice:
             raise ConfigError(f"{name}:{min(twice)} is named twice; two sources for one path are refused")
-        plans.append(_venue_plan(name, insts, settings.venues[name]))
+        plans.append(_venue_plan(name, wanted, recorded.max_instruments, settings.venues[name]))
     return RecordPlan(
         vault=vault,
         venues=plans,
@@ -146,14 +147,15 @@ def has_override(settings: Configuration) -> bool:
     return any(settings.venues[name].ws_url or settings.venues[name].rest_url for name in names)
 
 
-def _venue_plan(name: str, insts: list[str], settings: VenueSettings) -> VenuePlan:
+def _venue_plan(name: str, wanted: list[str], most: int, settings: VenueSettings) -> VenuePlan:
     venue = venue_named(name)
-    books: list[BookKey] = [(settings.channel, inst) for inst in insts]
     own_ws_url = venue.channels[settings.channel].ws_url or venue.link.ws_url
     own = settings.ws_url in (None, own_ws_url) and settings.rest_url in (None, venue.link.rest_url)
     return VenuePlan(
         venue=venue,
-        books=books,
+        channel=settings.channel,
+        wanted=wanted,
+        most=most,
         ws_url=settings.ws_url or own_ws_url,
         rest_url=settings.rest_url or venue.link.rest_url,
         origin="live" if own else "override",
@@ -163,15 +165,16 @@ def _venue_plan(name: str, insts: list[str], settings: VenueSettings) -> VenuePl
     )
 
 
-def forecast(settings: Configuration, plan: RecordPlan) -> list[str]:
+def forecast(settings: Configuration, plan: RecordPlan, books: Mapping[str, Sequence[BookKey]]) -> list[str]:
     """Say what will be recorded, how much room it takes at most, and for how long there is room."""
     lines = []
     per_hour = 0
     for venue in plan.venues:
-        insts = ", ".join(inst for _, inst in venue.books)
+        recorded = books[venue.venue.name]
+        insts = ", ".join(inst for _, inst in recorded)
         where = "" if venue.origin == "live" else f" from {venue.ws_url}"
         lines.append(f"{venue.venue.name}: {insts}{where}")
-        for channel, _ in venue.books:
+        for channel, _ in recorded:
             depth = min(plan.depth, venue.venue.channels[channel].depth or plan.depth)
             per_hour += 2 * depth * BYTES_PER_LEVEL * HOUR_NS // plan.cadence_ns
     free = _free_bytes(settings.vault)

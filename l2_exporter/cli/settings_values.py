@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from l2_exporter.archive.layout import LayoutError, encode_inst, refuse_clashes
 from l2_exporter.core.errors import ConfigError, clip
+from l2_exporter.core.selection import EXCLUDES
 from l2_exporter.core.timetext import NS_PER_S, seconds_to_ns
 from l2_exporter.venues import okx
 from l2_exporter.venues.registry import venue_named
@@ -167,7 +168,10 @@ def read_duration(value: object, place: Place) -> str:
 
 
 def read_instruments(value: object, place: Place) -> tuple[Instrument, ...]:
-    """Read a list of `venue:INST`, split at the first colon; a bare id means OKX."""
+    """Read a list of `venue:INST`, split at the first colon; a bare id means OKX.
+
+    INST may be a symbol or a pattern (core.selection); `!venue:INST` and `venue:!INST` exclude.
+    """
     if not isinstance(value, list | tuple) or not value:
         raise wrong(place, 'a list such as ["okx:BTC-USDT-SWAP"]', value)
     insts: dict[str, list[str]] = {}
@@ -177,8 +181,10 @@ def read_instruments(value: object, place: Place) -> tuple[Instrument, ...]:
             raise ConfigError(f"{place.label} names {venue}:{inst} twice")
         insts[venue].append(inst)
     try:
-        for of_venue in insts.values():
-            refuse_clashes(of_venue)
+        for of_venue, names in insts.items():
+            refuse_clashes(names)
+            if all(name.startswith(EXCLUDES) for name in names):
+                raise ConfigError(f"{place.label} only excludes instruments of {of_venue}; name some to record")
     except LayoutError as error:
         raise ConfigError(f"{place.label}: {error}") from error
     return tuple(instruments)
@@ -187,8 +193,11 @@ def read_instruments(value: object, place: Place) -> tuple[Instrument, ...]:
 def _read_instrument(text: object, place: Place) -> Instrument:
     if not isinstance(text, str) or isinstance(text, FloatText):
         raise ConfigError(f"{place.label} must name instruments like okx:BTC-USDT-SWAP, not {clip(text)}")
-    venue, inst = text.split(":", 1) if ":" in text else (BARE_VENUE, text)
-    if not inst or inst != inst.strip() or _CONTROL.search(inst):
+    excludes = EXCLUDES if text.startswith(EXCLUDES) else ""
+    named = text.removeprefix(excludes)
+    venue, inst = named.split(":", 1) if ":" in named and "/" not in named.split(":")[0] else (BARE_VENUE, named)
+    inst = excludes + inst
+    if not inst.removeprefix(EXCLUDES) or inst != inst.strip() or _CONTROL.search(inst):
         raise ConfigError(f"{place.label} {clip(text)} names no instrument; write it like okx:BTC-USDT-SWAP")
     try:
         venue_named(venue)

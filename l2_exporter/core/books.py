@@ -63,6 +63,18 @@ class Books:
         self._venue = venue
         self._settings = settings
         self._shared = shared
+        self._only = None if settings.only is None else {*settings.only}
+
+    def join(self, conn: str, books: Sequence[BookKey], stamp: Stamp) -> list[BookKey]:
+        """Make keepers of books that were not recorded so far, assigned to a connection; return which."""
+        new = [book for book in books if book not in self.keepers]
+        for book in new:
+            if self._only is not None:
+                self._only.add(book)
+            keeper = self.keeper(*book, stamp)
+            if keeper is not None:
+                keeper.assigned = conn
+        return new
 
     def keeper(self, channel: str, inst: str, stamp: Stamp) -> Keeper | None:
         """Return the keeper of a book, a new one at its first appearance; None for a book that is not recorded.
@@ -74,8 +86,7 @@ class Books:
         keeper = self.keepers.get((channel, inst))
         if keeper is not None:
             return keeper
-        only = self._settings.only
-        if only is not None and (channel, inst) not in only:
+        if self._only is not None and (channel, inst) not in self._only:
             return None
         spec = self.spec(channel, inst)
         self._shared.history.admit(spec)

@@ -5,7 +5,7 @@ is the keeper's work. No socket, clock, thread, log or file: a replay drives it 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 from l2_exporter.core.books import Answer, BookKey, Books, Settings
@@ -50,7 +50,8 @@ class Feed:
 
     def __init__(self, venue: Venue, settings: Settings, history: History) -> None:
         self.links: dict[str, Link] = {}
-        self.closed = Link(venue.connection(settings.codes))
+        self._codes = dict(settings.codes)
+        self.closed = Link(venue.connection(self._codes))
         self._venue = venue
         self._settings = settings
         self._gap_count = 0
@@ -162,6 +163,21 @@ class Feed:
                 keeper.lose("stale", stamp)
         return self._taken()
 
+    def books_joined(self, conn: str, books: Sequence[BookKey], codes: Mapping[str, str], stamp: Stamp) -> list[Output]:
+        """Record more books from now on, on this connection; it subscribes them now, or when it is opened.
+
+        Args:
+            codes: what the wire calls those of them that it does not call by their id.
+        """
+        self._shared.run_deadlines(stamp)
+        self._codes.update(codes)
+        joined = self.books.join(conn, books, stamp)
+        if conn in self.links:
+            for key in joined:
+                self.keepers[key].subscribed(conn, stamp)
+            self._send_subscriptions(conn, joined)
+        return self._taken()
+
     def noted(self, kind: str, detail: dict[str, object], stamp: Stamp) -> list[Output]:
         """Write down what the shell has noticed of clocks and sleeps."""
         self._shared.run_deadlines(stamp)
@@ -191,7 +207,7 @@ class Feed:
         return [key for key, keeper in self.keepers.items() if keeper.is_silent(elapsed_ns)]
 
     def _new_link(self, url: str | None = None, replaces: str | None = None) -> Link:
-        return Link(self._venue.connection(self._settings.codes), url, replaces)
+        return Link(self._venue.connection(self._codes), url, replaces)
 
     # ---- connections ------------------------------------------------------------------------------------------------
 

@@ -175,7 +175,8 @@ class Venue(Protocol):
         """Begin a connection.
 
         Args:
-            codes: what the wire calls instruments, by id; only those it does not call by their id.
+            codes: what the wire calls instruments, by id; only those it does not call by their id. It may grow while
+                the connection lasts: keep it, and look things up when they are needed.
         """
 
     def code_of(self, instrument: Instrument) -> str:

@@ -69,6 +69,11 @@ class Link:
         self._running: asyncio.Task[None] | None = None
 
     @property
+    def retired(self) -> bool:
+        """Whether it is not opened again once it ends."""
+        return self._retired
+
+    @property
     def conn(self) -> str:
         """Its name."""
         return self.settings.conn
@@ -99,15 +104,12 @@ class Link:
         while True:
             opened_s = loop.time()
             self.last_error = await self._one_connection()
-            if self._is_retired():
+            if self.retired:
                 return
             if loop.time() - opened_s > STABLE_AFTER_S:
                 waits = reconnect_waits(random.Random())
             self.state = "waiting"
             await asyncio.sleep(next(waits))
-
-    def _is_retired(self) -> bool:
-        return self._retired
 
     async def _one_connection(self) -> str:
         """Open one connection and read it to its end; return why it ended."""

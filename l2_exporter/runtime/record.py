@@ -6,7 +6,7 @@ import random
 import signal
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Venue
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.journal import Journal
-from l2_exporter.runtime.listing import Listing
+from l2_exporter.runtime.listing import Listing, Wanted
 from l2_exporter.runtime.pacing import limits_of
 from l2_exporter.runtime.rest import RestClient
 from l2_exporter.runtime.session import Session, SessionSettings, spread
@@ -34,14 +34,23 @@ PROBE_EVERY_S = 3600.0
 """A venue stopped by a schema break is tried again so often, as long as another one is recorded."""
 
 Say = Callable[[str], None]
+Begin = Callable[[Mapping[str, Sequence[BookKey]]], None]
+"""Told of the books of each venue, once they are known, before anything is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class VenuePlan:
-    """One venue's part of a recording."""
+    """One venue's part of a recording.
+
+    Attributes:
+        wanted: the instruments as the user names them (core.selection).
+        most: instruments at most, also when new ones are listed.
+    """
 
     venue: Venue
-    books: Sequence[BookKey]
+    channel: str
+    wanted: Sequence[str]
+    most: int
     ws_url: str
     rest_url: str
     origin: str
@@ -198,7 +207,7 @@ class Recording:
             venue=plan.venue,
             ws_url=plan.ws_url,
             origin=plan.origin,
-            connections=spread(plan.venue.name, plan.books, plan.books_per_connection),
+            connections=spread(plan.venue.name, listing.books, plan.books_per_connection),
             cadence_ns=self._plan.cadence_ns,
             depth=self._plan.depth,
             grace_ns=self._plan.grace_ns,
@@ -249,7 +258,7 @@ class StopSignals:
             self._stop()
 
 
-def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callable[[], None]) -> list[str]:
+def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) -> list[str]:
     """Record until a signal, the plan's duration, or the last venue's schema break; return the breaks' lines.
 
     Args:
@@ -262,7 +271,7 @@ def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callable[[], N
     return asyncio.run(_record(plan, say, stops, begin))
 
 
-async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callable[[], None]) -> list[str]:
+async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) -> list[str]:
     recording = Recording(plan, say)
     loop = asyncio.get_running_loop()
     stops.tell(lambda: loop.call_soon_threadsafe(recording.stop))
@@ -273,11 +282,12 @@ async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callabl
             rest = make_rest(venue)
             # Requests under way must end before the loop does: they answer into it, and its threads are waited for.
             stack.callback(rest.close)
-            insts = list(dict.fromkeys(inst for _, inst in venue.books))
-            listings.append((venue, Listing(venue.venue, insts, plan.vault, rest, Clock()), rest))
+            selection = Wanted(venue.channel, venue.wanted, venue.most, venue.books_per_connection)
+            listings.append((venue, Listing(venue.venue, selection, plan.vault, rest, Clock()), rest))
         if not await recording.check(listings):
             return []
-        begin()
+        _refuse_too_many(plan, [listing for _, listing, _ in listings])
+        begin({venue.venue.name: listing.books for venue, listing, _ in listings})
         for trouble in [listing.trouble for _, listing, _ in listings if listing.trouble is not None]:
             log.warning("%s", trouble)
             say(trouble)
@@ -286,6 +296,14 @@ async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Callabl
         except* Exception as group:  # noqa: BLE001 - unwrapped: the first failure is the one to tell
             raise group.exceptions[0] from None
     return recording.build_fails
+
+
+def _refuse_too_many(plan: RecordPlan, listings: Sequence[Listing]) -> None:
+    """Hold all venues together against max_instruments; each by itself has been already."""
+    count = sum(len(listing.books) for listing in listings)
+    most = min(venue.most for venue in plan.venues)
+    if count > most:
+        raise ConfigError(f"{count} instruments are meant, max_instruments allows {most}")
 
 
 def make_rest(plan: VenuePlan) -> RestClient:

@@ -91,8 +91,9 @@ class Recorder:
         found = _object(line)
         stale, kind, detail = found.get("stale"), found.get("kind"), found.get("detail")
         if isinstance(stale, list):
-            books = [(str(book[0]), str(book[1])) for book in stale if isinstance(book, list) and len(book) == 2]
-            return self.feed.books_silent(books, stamp)
+            return self.feed.books_silent(_books(stale), stamp)
+        if isinstance(found.get("join"), str):
+            return self.feed.books_joined(str(found["join"]), _books(found.get("books")), _codes(found), stamp)
         if isinstance(kind, str) and isinstance(detail, dict):
             return self.feed.noted(kind, detail, stamp)
         return self.feed.ticked(stamp)
@@ -135,6 +136,17 @@ _INPUTS = {
 def stamp_of(line: TapeLine) -> Stamp:
     """Tell when an input arrived; elapsed time is the monotonic clock where it was taped."""
     return Stamp(line.recv_ns, line.recv_ns if line.mono_ns is None else line.mono_ns)
+
+
+def _books(value: object) -> list[tuple[str, str]]:
+    """Read (channel, instrument) pairs."""
+    rows = value if isinstance(value, list) else []
+    return [(str(row[0]), str(row[1])) for row in rows if isinstance(row, list) and len(row) == 2]
+
+
+def _codes(found: dict[str, object]) -> dict[str, str]:
+    codes = found.get("codes")
+    return {str(inst): str(code) for inst, code in codes.items()} if isinstance(codes, dict) else {}
 
 
 def _text(line: TapeLine) -> str:

@@ -10,8 +10,9 @@ import json
 import logging
 import platform
 import ssl
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from l2_exporter import __version__
 from l2_exporter.archive.disk import Disk
@@ -69,7 +70,7 @@ class SessionSettings:
     tls: ssl.SSLContext | None
     jitter_seed: int
     run: str
-    codes: Mapping[str, str]
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session:
@@ -110,6 +111,29 @@ class Session:
     def stop(self) -> None:
         """Begin a clean stop."""
         self._stopping.set()
+
+    def join(self, books: Sequence[BookKey], codes: Mapping[str, str], per_connection: int) -> None:
+        """Let more books join, on connections that have room and on new ones.
+
+        Args:
+            codes: what the wire calls those of them that it does not call by their id.
+        """
+        stamp = self._clock.stamp()
+        places = {name: 0 for name, link in self.links.items() if not link.retired}
+        places |= Counter(
+            keeper.assigned for keeper in self.recorder.feed.keepers.values() if keeper.assigned in places
+        )
+        waiting = [*books]
+        while waiting:
+            conn = next((name for name, held in places.items() if held < per_connection), None)
+            if conn is None:
+                conn = f"{self.settings.venue.name}-{len(self.links) + 1}"
+                self._open(conn, None)
+                places[conn] = 0
+            taken = waiting[: per_connection - places[conn]]
+            waiting = waiting[len(taken) :]
+            places[conn] += len(taken)
+            self._put_tick(stamp, {"join": conn, "books": taken, "codes": dict(codes)})
 
     async def run(self) -> None:
         """Record until stopped, or until the venue breaks its schema.
