@@ -26,7 +26,8 @@ EXAMPLE_FILE = """\
 vault = 'vault'
 
 [record]
-# What to record, as venue:instrument in the venue's own words; without a venue it is OKX.
+# What to record, as venue:instrument; without a venue it is OKX. An instrument is the venue's own id, a symbol such as
+# BTC/USDT or BTC/USDT:USDT, or a pattern of ids; "!" excludes: ["okx:*-USDT-SWAP", "!okx:*DOGE*"].
 instruments = ["okx:BTC-USDT-SWAP", "okx:ETH-USDT-SWAP"]
 # Seconds of book time that a line stands for: whole milliseconds, 0.01 to 3600.
 cadence_s = 2

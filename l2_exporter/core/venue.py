@@ -164,6 +164,10 @@ class Venue(Protocol):
         """The domains its sockets live under, so that a recording tells its venue. No other venue has them."""
 
     @property
+    def markets(self) -> Sequence[str]:
+        """The markets its instruments are in, of perp, futures, spot, option; the best known first."""
+
+    @property
     def channels(self) -> dict[str, Channel]:
         """The book channels by the venue's own names; the default one comes first."""
 

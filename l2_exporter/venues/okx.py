@@ -123,6 +123,7 @@ class Okx:
 
     name = NAME
     hosts = HOSTS
+    markets = ("perp", "futures", "spot", "option")
     channels = CHANNELS
     link = LINK
     instrument_paths = staticmethod(okx_instruments.instrument_paths)
