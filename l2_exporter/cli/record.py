@@ -38,7 +38,7 @@ Examples:
 @click.command("record", epilog=EXAMPLE)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings (default: ./l2.toml).")
 @click.option("--vault", type=VaultFolder(), help="Where to record (default: ./vault).")
-@click.option("-i", "--instrument", "instruments", multiple=True, metavar="V:INST", help="Id, symbol or pattern; repeat.")
+@click.option("-i", "--instrument", "instruments", multiple=True, metavar="V:INST", help="Id, symbol, pattern.")
 @click.option("--cadence", metavar="S", help="Seconds of book time a line stands for (default 2).")
 @click.option("--depth", type=click.IntRange(1, 100_000), help="Levels a side (default 400).")
 @click.option("--tape", is_flag=True, help="Write every input to a tape as well, so that lines can be derived again.")
