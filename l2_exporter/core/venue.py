@@ -161,7 +161,7 @@ class Venue(Protocol):
 
     @property
     def hosts(self) -> Sequence[str]:
-        """The domains its sockets live under, so that a recording tells its venue. No other venue has them."""
+        """Where its sockets live, `domain` or `domain/path`, so that a recording tells its venue. No other has them."""
 
     @property
     def markets(self) -> Sequence[str]:

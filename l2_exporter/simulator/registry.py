@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from l2_exporter.core.errors import ConfigError, clip
 from l2_exporter.simulator.dialect import Dialect
+from l2_exporter.simulator.dialects import bybit
 from l2_exporter.simulator.dialects.okx import Okx
 
 MakeDialect = Callable[[int], Dialect]
@@ -12,6 +13,9 @@ MakeDialect = Callable[[int], Dialect]
 
 DIALECTS: dict[str, MakeDialect] = {
     "okx": Okx,
+    "bybit": bybit.Bybit,
+    "bybit_inverse": bybit.inverse,
+    "bybit_spot": bybit.spot,
 }
 
 

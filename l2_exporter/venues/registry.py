@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.events import Row
 from l2_exporter.core.venue import Venue
-from l2_exporter.venues import okx
+from l2_exporter.venues import bybit, okx
 
-_ALL: tuple[Venue, ...] = (okx.Okx(),)
+_ALL: tuple[Venue, ...] = (
+    okx.Okx(),
+    *(bybit.Bybit(category) for category in (bybit.LINEAR, bybit.INVERSE, bybit.SPOT)),
+)
 
 VENUES = {venue.name: venue for venue in _ALL}
 
@@ -27,11 +30,14 @@ def venue_named(name: str) -> Venue:
 
 
 def venue_of_url(url: str) -> str | None:
-    """Tell which venue a socket's URL belongs to, by its host."""
-    host = urlsplit(url).hostname or ""
+    """Tell which venue a socket's URL belongs to, by its host, and by its path where that tells venues apart."""
+    parts = urlsplit(url)
     for venue in VENUES.values():
-        if any(host == domain or host.endswith("." + domain) for domain in venue.hosts):
-            return venue.name
+        for place in venue.hosts:
+            domain, slash, path = place.partition("/")
+            host = parts.hostname or ""
+            if (host == domain or host.endswith("." + domain)) and parts.path.startswith(slash + path):
+                return venue.name
     return None
 
 
