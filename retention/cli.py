@@ -14,7 +14,7 @@ from types import FrameType
 
 import click
 
-from retention import codec, errors, log, processes, report, settings
+from retention import codec, errors, log, processes, report, schedule_command, settings
 from retention.apply import Outcome
 from retention.job import Job, Plan, Result, locked, make_plan
 from retention.timetext import parse_utc
@@ -39,6 +39,7 @@ Examples:
   l2-retention run --vault /srv/l2/vault --compress-after 6h --delete-after 5d
   l2-retention run --delete-after never --codec zstd --json | jq .left
 """
+ALL_EXAMPLES = EXAMPLES + "  l2-retention schedule --print systemd\n"
 
 
 class Group(click.Group):
@@ -58,13 +59,16 @@ class Group(click.Group):
             raise click.exceptions.Exit(EXIT_ARCHIVE) from error
 
 
-@click.group(cls=Group, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, epilog=ALL_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Compress the hours of an archive after a time, and delete them after a longer one.
 
     Exit codes: 0 fine; 1 something was left, or failed its proof; 2 usage or configuration; 4 another retention job
     works on the vault; 5 the archive cannot be written; 70 a bug of ours.
     """
+
+
+cli.add_command(schedule_command.command)
 
 
 @cli.command("run", epilog=EXAMPLES)

@@ -35,10 +35,11 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the job works on and by which limits. `vault` is absolute."""
+    """What the job works on and by which limits. `vault` and `file`, the l2.toml that was read, are absolute."""
 
     vault: Path
     policy: Policy
+    file: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class _File:
 
     label: str
     folder: Path
+    path: Path | None = None
     vault: object = None
     section: Mapping[str, object] | None = None
 
@@ -68,7 +70,7 @@ def load(flags: Mapping[str, object]) -> Settings:
             values[key] = (file.section[key], f"{file.label}: [{SECTION}] {key}")
         if flags.get(key) is not None:
             values[key] = (flags[key], f"--{key.replace('_', '-')}")
-    return Settings(_vault(flags.get("vault"), file), _policy(values))
+    return Settings(_vault(flags.get("vault"), file), _policy(values), file.path)
 
 
 def _policy(values: Mapping[str, tuple[object, str]]) -> Policy:
@@ -154,7 +156,8 @@ def _read_file(option: object) -> _File:
     if not isinstance(section, dict):
         raise ConfigError(f"{label}: `{SECTION}` is a section: write [{SECTION}] on a line of its own, its keys below")
     _refuse_unknown(section, label)
-    return _File(label, path.absolute().parent, tables.get("vault"), section)
+    path = Path(os.path.normpath(path.absolute()))
+    return _File(label, path.parent, path, tables.get("vault"), section)
 
 
 def _parse(data: bytes, label: str) -> dict[str, object]:
