@@ -117,7 +117,7 @@ def _level(value: object, label: str, codec: Codec) -> int:
 
 def _vault(option: object, file: _File) -> Path:
     """Find the vault: --vault, else L2_VAULT, else l2.toml, else `vault` beside it or in the working folder."""
-    if option:
+    if option is not None:
         return _path(option, "--vault", Path.cwd())
     if os.environ.get(VAULT_VARIABLE):
         return _path(os.environ[VAULT_VARIABLE], VAULT_VARIABLE, Path.cwd())

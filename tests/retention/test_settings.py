@@ -86,3 +86,8 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
         load({"config": "gone.toml"})
     with pytest.raises(ConfigError, match="cannot be read"):
         load({"config": str(folder)})
+
+
+def test_an_empty_vault_is_a_mistake_and_not_the_default(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="--vault must be a path"):
+        load({"vault": ""})
