@@ -29,7 +29,7 @@ _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-F]{2})+")
 _RESERVED = re.compile(r"(?:CON|PRN|AUX|NUL|(?:COM|LPT)[0-9¹²³])(?:\..*)?", re.IGNORECASE | re.DOTALL)
 _VENUE = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d|logs|retention)$)[a-z][a-z0-9_]{0,31}", re.ASCII)
-_DATASET = re.compile(r"(?=.{1,64}$)l[23]_[a-z0-9_]+(?:\.[a-z0-9_-]+)*", re.ASCII)
+_DATASET = re.compile(r"(?=.{1,64}$)l[23]_[a-z0-9_]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _HOUR_NAME = re.compile(r"(\d\d)(\.[a-z.]+)", re.ASCII)
 _CONN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _START = re.compile(r"[A-Za-z0-9]{1,40}", re.ASCII)

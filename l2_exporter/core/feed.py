@@ -132,6 +132,7 @@ class Feed:
                 if not isinstance(event, Numbered):
                     self._take(conn, link, event, stamp)
                 elif not self._counts(conn, link, event.number, stamp):
+                    self._count_repetition(conn, link, events, stamp)
                     break
         return self._taken()
 
@@ -261,14 +262,25 @@ class Feed:
         """
         last = link.number
         if last is not None and number <= last:
-            link.control += 1
             return False
         link.number = number
         if last is not None and number != last + 1:
             for keeper in self.keepers.values():
                 if keeper.says.conn == conn:
                     keeper.lose("sequence", stamp, expected=last + 1, got=number)
+                elif keeper.heir is not None and keeper.heir.conn == conn:
+                    keeper.heir.missed()
         return True
+
+    def _count_repetition(self, conn: str, link: Link, events: Sequence[Event], stamp: Stamp) -> None:
+        """Count what a frame that came before, or too late, says: its books are duplicates."""
+        pushes = [event for event in events if isinstance(event, BookPush)]
+        link.control += not pushes
+        for push in pushes:
+            keeper = self._keeper(push.channel, push.inst, link, stamp)
+            if self._is_ours(keeper, conn):
+                keeper.counts.received += 1
+                keeper.counts.duplicate += 1
 
     def _close_link(self, conn: str, reason: str, why: str, stamp: Stamp) -> None:
         link = self.links.pop(conn, None) or self._new_link()
@@ -357,6 +369,8 @@ class Feed:
         else:
             keeper = self._keeper(error.channel, error.inst, link, stamp)
             if not self._is_ours(keeper, conn):
+                if keeper is not None and keeper.heir is not None and keeper.heir.conn == conn:
+                    keeper.heir.unread()
                 return
         self._rejection.odd(conn, frame, error, keeper, stamp)
 

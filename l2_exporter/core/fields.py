@@ -1,6 +1,6 @@
 """Fields of decoded JSON as venues write them: texts, counters, times. What is not as promised is None or False."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from l2_exporter.core.errors import SchemaError
 from l2_exporter.core.timetext import END_OF_TIME_NS
@@ -14,7 +14,7 @@ def text_of(value: Any, key: str) -> str | None:
     return text if type(text) is str else None
 
 
-def is_counter(value: Any) -> bool:
+def is_counter(value: Any) -> TypeGuard[int]:
     """Tell whether a value is a whole number that fits the 64 bits readers have for it."""
     return type(value) is int and -(1 << 63) <= value < 1 << 63
 

@@ -10,6 +10,22 @@ from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.venue import Channel, Scope
 
 
+def begun(channel: Channel, push: BookPush, event_ns: int | None, recv_ns: int | None) -> BookState:
+    """Make a state of a whole book, by what its channel promises."""
+    state = BookState(dated=bool(channel.event_time))
+    state.chain.linkwide = channel.scope is Scope.LINK
+    state.book.replace(push.bids, push.asks)
+    trim(channel, state)
+    state.applied(push, event_ns, recv_ns)
+    return state
+
+
+def trim(channel: Channel, state: BookState) -> None:
+    """Keep the best levels only, where the venue leaves that to the client."""
+    if channel.truncates and channel.depth is not None:
+        state.book.keep(channel.depth)
+
+
 class FreshBooks:
     """Makes the fresh states of one book, and dates its messages."""
 
@@ -21,7 +37,8 @@ class FreshBooks:
 
     def pushed(self, push: BookPush, after_gap: bool, stamp: Stamp) -> tuple[BookState, Checked]:
         """Make a state of a whole book, and check it."""
-        state = self._begun(push, after_gap, stamp)
+        state = begun(self._channel, push, self.event_time(push, stamp), stamp.recv_ns)
+        state.after_gap = after_gap
         checked = self._check(state, push, stamp)
         state.chain.joining = self._channel.overlaps
         return state, checked
@@ -43,7 +60,10 @@ class FreshBooks:
             book_stamp: the arrival of the book.
             stamp: the arrival of what completed it: the book, or the first delta it had to wait for.
         """
-        state = self._begun(book, after_gap, book_stamp)
+        # A REST book that has no time of its own is dated by the deltas behind it.
+        event_ns = None if book.event_ns is None else self.event_time(book, book_stamp)
+        state = begun(self._channel, book, event_ns, book_stamp.recv_ns)
+        state.after_gap = after_gap
         state.seeded_from_rest = True
         state.chain.joining = True
         if levels is not None:
@@ -63,15 +83,6 @@ class FreshBooks:
         believed = push.event_ns is not None and self._shared.clock.accepts(push.event_ns, stamp.elapsed_ns)
         self._says.event_time(push, believed, stamp)
         return push.event_ns if believed else None
-
-    def _begun(self, push: BookPush, after_gap: bool, stamp: Stamp) -> BookState:
-        state = BookState(after_gap=after_gap, dated=bool(self._channel.event_time))
-        state.chain.linkwide = self._channel.scope is Scope.LINK
-        state.book.replace(push.bids, push.asks)
-        if self._channel.truncates and self._channel.depth is not None:
-            state.book.keep(self._channel.depth)
-        state.applied(push, self.event_time(push, stamp), stamp.recv_ns)
-        return state
 
     def _check(self, state: BookState, last: BookPush, stamp: Stamp) -> Checked:
         """Check a fresh book by the message that completed it."""

@@ -1,6 +1,7 @@
 """A book kept twice for a while: the connection that is to go on with it, beside the one that will be closed."""
 
 from l2_exporter.core.events import BookPush, Push
+from l2_exporter.core.freshbooks import begun, trim
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.sequence import HELD_LIMIT, Verdict
 from l2_exporter.core.state import BookState
@@ -20,13 +21,14 @@ class Heir:
         deltas: an unbroken row of changes with their arrival, on a stream that knows changes only.
     """
 
-    __slots__ = ("_comparable", "_joins_rest", "broken", "conn", "deltas", "state")
+    __slots__ = ("_channel", "_comparable", "_joins_rest", "broken", "conn", "deltas", "state")
 
     def __init__(self, conn: str, channel: Channel) -> None:
         self.conn = conn
         self.state: BookState | None = None
         self.broken = False
         self.deltas: list[tuple[BookPush, Stamp]] = []
+        self._channel = channel
         self._joins_rest = channel.seeding is Seeding.REST
         self._comparable = channel.scope is Scope.BOOK
 
@@ -36,21 +38,30 @@ class Heir:
         Args:
             event_ns: its event time if that can be believed.
         """
+        if not self._channel.event_time:
+            event_ns = stamp.recv_ns
         if self._joins_rest:
             self._keep(push, stamp)
+        elif push.push is Push.CHECKSUM:
+            if self.state is not None:
+                self.state.checksum = push.checksum
         elif push.push is not Push.DELTA:
             self.broken = False
-            self.state = BookState()
-            self.state.book.replace(push.bids, push.asks)
-            self.state.applied(push, event_ns, stamp.recv_ns)
+            self.state = begun(self._channel, push, event_ns, stamp.recv_ns)
+            self.state.chain.joining = self._channel.overlaps
         elif self.state is not None:
-            verdict = self.state.chain.judge(push)
-            if verdict is Verdict.CONTINUES:
-                self.state.book.apply(push.bids, push.asks)
-                self.state.applied(push, event_ns, stamp.recv_ns)
-            elif verdict is not Verdict.DUPLICATE:
-                self.state = None
-                self.broken = True
+            self._apply(self.state, push, event_ns, stamp)
+
+    def missed(self) -> None:
+        """Take note that a message of the new connection is missing: its book is useless."""
+        if not self._joins_rest:  # a row of changes shows by itself where it is broken
+            self.state = None
+            self.broken = True
+
+    def unread(self) -> None:
+        """Take note of a frame that could not be read: without numbers it may have been a message of this book."""
+        if self.state is not None and self.state.chain.seq is None and not self._channel.whole:
+            self.missed()
 
     def meets(self, state: BookState) -> bool:
         """Tell whether both connections have brought the book to the same number: nothing was missed between them."""
@@ -80,6 +91,15 @@ class Heir:
         at = state.chain.seq
         places = [place for place, (push, _) in enumerate(self.deltas) if push.prev_seq == at]
         return self.deltas[places[-1] :] if places else []
+
+    def _apply(self, state: BookState, push: BookPush, event_ns: int | None, stamp: Stamp) -> None:
+        verdict = state.chain.judge(push)
+        if verdict is Verdict.CONTINUES:
+            state.book.apply(push.bids, push.asks)
+            trim(self._channel, state)
+            state.applied(push, event_ns, stamp.recv_ns)
+        elif verdict not in (Verdict.DUPLICATE, Verdict.CONTAINED):
+            self.missed()
 
     def _keep(self, push: BookPush, stamp: Stamp) -> None:
         if push.seq is None or push.prev_seq is None:

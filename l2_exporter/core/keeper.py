@@ -7,7 +7,7 @@ due (the feed runs them), continuity test, close by a later bucket, apply.
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.events import BookPush, Push
-from l2_exporter.core.freshbooks import FreshBooks
+from l2_exporter.core.freshbooks import FreshBooks, trim
 from l2_exporter.core.handover import Heir
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import BookSpec, SnapshotRecord
@@ -264,8 +264,7 @@ class Keeper:
             state.book.apply(push.bids, push.asks)
         else:
             state.book.replace(push.bids, push.asks)
-        if self._channel.truncates and self._channel.depth is not None:
-            state.book.keep(self._channel.depth)
+        trim(self._channel, state)
         checked = watch.check(push, state.book)
         self.says.checked(checked, watch, push, state, stamp)
         if checked is Checked.MISMATCH and before is not None:
@@ -374,7 +373,7 @@ class Keeper:
             if continuing is not None:
                 self._seed_from_rest(book, levels, continuing, book_stamp, stamp)
                 return
-        if ask:
+        if ask and not self._seeker.is_waiting:
             self._attempt(stamp)
 
     def _attempt(self, stamp: Stamp) -> None:

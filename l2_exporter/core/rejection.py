@@ -69,6 +69,8 @@ class Rejection:
         for keeper in self._keepers.values():
             if keeper.says.conn == conn and not keeper.is_provable:
                 keeper.lose("sequence", stamp, detail={"odd_frame": cut(str(error))})
+            if keeper.heir is not None and keeper.heir.conn == conn:
+                keeper.heir.unread()
 
     def _break(self, conn: str, error: SchemaError, stamp: Stamp) -> None:
         """Stop the venue: its channel is not what it was."""

@@ -44,8 +44,10 @@ class Seeker:
         self._held = Holdback()
         self._waiting: tuple[BookPush, Stamp, int | None] | None = None
         self._joins_rest = venue.channels[spec.channel].seeding is Seeding.REST
+        self._is_dated = bool(venue.channels[spec.channel].event_time)
         self._has_rest = venue.book_path(spec.channel, spec.inst) is not None
         self._expects_first = True
+        self._asked_rest = False
         self._phase = 0
 
     @property
@@ -62,6 +64,9 @@ class Seeker:
         """Wait for a new subscription: the connection is gone."""
         self.settled()
         self._expects_first = True
+        self._asked_rest = False
+        if self._joins_rest:
+            self._held.clear()  # else a late answer would make the book live by what a connection that is gone brought
 
     def settled(self) -> None:
         """Forget what was to be done later: the book is lost, or found."""
@@ -70,7 +75,7 @@ class Seeker:
     def found(self, stamp: Stamp) -> None:
         """End the search; the attempts are forgiven if the book stays live."""
         self.settled()
-        self._expects_first = False
+        self._expects_first = self._asked_rest = False
         self._held.clear()
         self._waiting = None
         self.call_later(CLEARED_AFTER_NS, stamp, lambda _stamp: self._recovery.clear())
@@ -80,7 +85,7 @@ class Seeker:
         held_before = self._held.any
         self._held.add(push, stamp)
         if self._joins_rest:
-            return self._held.any and not held_before
+            return self._held.any and not held_before and not self._asked_rest
         if self._expects_first and push.seq is not None and self._has_rest:
             # The first message of a subscription is no snapshot: this venue (or this day) sends none.
             self._shared.pushes_snapshots = False
@@ -90,12 +95,21 @@ class Seeker:
     def joined(self, book: BookPush, stamp: Stamp, levels: int | None) -> Joined | None:
         """Return the deltas held back that continue a REST book, None if it cannot be joined (yet).
 
-        Where the stream knows changes only, its silence proves nothing: the book waits for the first of them.
+        Where the stream knows changes only, its silence proves nothing: the book waits for the first of them. One that
+        has no event time waits for one that goes beyond it: until then nobody could say since when the book is known.
         """
-        if self._joins_rest and not self._held.any:
+        self._asked_rest = False
+        continuing = self._held.continuing(book)
+        undated = book.event_ns is None and self._is_dated and continuing == []
+        if self._joins_rest and (undated or not self._held.any):
             self._waiting = (book, stamp, levels)
             return None
-        return self._held.continuing(book)
+        return continuing
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a REST book waits for a delta."""
+        return self._waiting is not None
 
     def waiting(self) -> tuple[BookPush, Stamp, int | None] | None:
         """Take out the REST book that waits for a first delta, and the levels it was asked for."""
@@ -108,6 +122,7 @@ class Seeker:
         by_rest = self._by_rest(standing)
         self.settled()
         self._expects_first = False
+        self._asked_rest = by_rest
         wait_ns = self._recovery.attempt()
         if self._recovery.suspect and not was_suspect:
             self._says.note("suspect", stamp, reason="budget_spent", detail={"attempts": self._recovery.attempts})

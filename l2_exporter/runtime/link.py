@@ -70,6 +70,7 @@ class Link:
         self._closing = asyncio.Event()
         self._retired = False
         self._heard_s = 0.0
+        self._asked = False
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -132,8 +133,7 @@ class Link:
                 max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
-                ping_interval=None if settings.rules.ping else settings.rules.ping_after_s,
-                ping_timeout=None,
+                ping_interval=None,  # _watch asks
             ) as socket:
                 why = await self._opened(socket)
         except (OSError, WebSocketException, TimeoutError, ValueError, TransportError, VenueError) as error:
@@ -198,7 +198,7 @@ class Link:
     async def _watch(self, socket: ClientConnection) -> str:
         """Ask a silent venue whether it is there; give up on one that does not answer. A stall of ours is not its."""
         rules, loop = self.settings.rules, asyncio.get_running_loop()
-        asked = False
+        self._asked = False
         before_s = loop.time()
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
@@ -207,14 +207,31 @@ class Link:
                 self._heard_s = max(self._heard_s, now_s - rules.ping_after_s)
             before_s = now_s
             silent_s = now_s - self._heard_s
-            asked = asked and silent_s >= rules.ping_after_s
+            self._asked = self._asked and silent_s >= rules.ping_after_s
             if silent_s >= rules.dead_after_s:
                 return f"stale: silent for {silent_s:.0f} s"
-            if silent_s >= rules.ping_after_s and not asked and rules.ping is not None:
-                asked = True
+            if silent_s >= rules.ping_after_s and not self._asked:
+                self._asked = True
                 with contextlib.suppress(ConnectionClosed):
-                    await socket.send(rules.ping)
-                    self.settings.sent(self.conn, rules.ping)
+                    await self._ask(socket, rules.ping)
+
+    async def _ask(self, socket: ClientConnection, ping: str | None) -> None:
+        """Ask a silent venue whether it is there; where it has no ping of its own, by the protocol's, out of the tape.
+
+        Raises:
+            ConnectionClosed: it is not.
+        """
+        if ping is not None:
+            await socket.send(ping)
+            self.settings.sent(self.conn, ping)
+        else:
+            asyncio.ensure_future(await socket.ping()).add_done_callback(self._answered)
+
+    def _answered(self, pong: asyncio.Future[float]) -> None:
+        """Take note of a pong; no frame of the venue tells that it is there."""
+        if not pong.cancelled() and pong.exception() is None:
+            self._heard_s = asyncio.get_running_loop().time()
+            self._asked = False
 
     async def _told(self) -> str:
         """Wait until we are told to close."""

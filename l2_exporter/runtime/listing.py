@@ -152,11 +152,19 @@ class Listing:
         codes = {one.inst: self._venue.code_of(one) for one in instruments if one.inst in wanted}
         self.codes.update({inst: code for inst, code in codes.items() if code != inst})
 
+    def _tell_codes(self, session: Session, fresh: Sequence[Instrument]) -> None:
+        """Pass on what the wire calls instruments that had to begin without the list."""
+        before = dict(self.codes)
+        self._learn_codes(fresh)
+        if self.codes != before:
+            session.join([], self.codes, self._wanted.per_connection)
+
     async def run(self, session: Session) -> None:
         """Note what was found, then look again once a day, or soon if the list could not be fetched."""
         while True:
             if self._fresh is not None:
                 await asyncio.to_thread(self._take, self._fresh)
+                self._tell_codes(session, self._fresh)
                 self._join(session, self._fresh)
             self._note(session)
             self._fresh = None

@@ -117,9 +117,12 @@ class Session:
         """Let more books join, on connections that have room and on new ones.
 
         Args:
-            codes: what the wire calls those of them that it does not call by their id.
+            codes: what the wire calls instruments that it does not call by their id; also of books that are recorded
+                already, and had to begin without.
         """
         stamp = self._clock.stamp()
+        if codes and not books:
+            self._put_tick(stamp, {"join": "", "books": [], "codes": dict(codes)})
         places = {name: 0 for name, link in self.links.items() if not link.retired}
         places |= Counter(
             keeper.assigned for keeper in self.recorder.feed.keepers.values() if keeper.assigned in places

@@ -77,7 +77,7 @@ def _same(where: str, got: object, wanted: object) -> None:
 
 def ledger(vault: Path) -> list[dict[str, Any]]:
     """Return the events of the ledger in their order."""
-    paths = sorted((vault / "meta" / "okx" / "events").glob("*.jsonl"))
+    paths = sorted(vault.glob("meta/*/events/*.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
 

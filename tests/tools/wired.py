@@ -18,6 +18,7 @@ from l2_exporter.archive.tapefile import TapeFiles
 from l2_exporter.archive.writer import Archive
 from l2_exporter.core.books import Settings as CoreSettings
 from l2_exporter.core.commands import CloseLink, Command, FetchBook, OpenSuccessor, SendFrame
+from l2_exporter.core.errors import VenueError
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.state import Counts
@@ -29,10 +30,9 @@ from l2_exporter.runtime.session import spread
 from l2_exporter.runtime.tapedpast import describe_past
 from l2_exporter.simulator.exchange import Exchange
 from l2_exporter.simulator.wire import Freeze, Output, Reply, Send
-from l2_exporter.venues.okx import Okx
+from l2_exporter.venues.registry import venue_named
+from tests.tools.listed import SOCKET, codes_of, connect_path, ws_path
 
-WS_PATH = "/ws/v5/public"
-URL = "wss://simulated.invalid/ws/v5/public"
 REST = "https://simulated.invalid"
 TICK_NS = 100 * NS_PER_MS
 REST_DEADLINE_NS = 10 * NS_PER_S
@@ -50,6 +50,7 @@ class Link:
         remote: the exchange's name of it while it is open; None while it is not.
         busy_ns: when its last frame arrives: later ones come behind it.
         heard_ns: when something came last.
+        frozen: it is dead, though open.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Link:
     heard_ns: int = 0
     closes: int = 0
     retired: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +68,17 @@ class Plan:
     """What to record.
 
     Attributes:
+        channel: None: the venue's default.
         skew_ns: the recorder's wall clock minus the exchange's; receive clocks can stand behind.
     """
 
     insts: Sequence[str]
     per_connection: int = 5
-    channel: str = "books"
+    channel: str | None = None
     seed: int = 1
     skew_ns: int = -1500 * NS_PER_MS
     cadence_ns: int = 2 * NS_PER_S
     run: str = "r1"
-    ping_after_s: float = 20
-    dead_after_s: float = 30
 
 
 class Wired:
@@ -85,7 +86,9 @@ class Wired:
 
     Attributes:
         now_ns: the exchange's time.
+        channel: what is recorded.
         commands: those that close links or ask for successors, in order.
+        arrived: event times of the book frames that arrived, in order, by instrument; whatever was done to them.
     """
 
     def __init__(self, exchange: Exchange, vault: Path, plan: Plan, venue: Venue | None = None) -> None:
@@ -98,13 +101,17 @@ class Wired:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._n = 1
-        self._venue = venue or Okx()
-        self._archive = Archive(Vault(vault), "okx")
-        books = [(plan.channel, inst) for inst in plan.insts]
-        self.connections = spread("okx", books, plan.per_connection)
+        self.arrived: dict[str, list[int]] = {inst: [] for inst in plan.insts}
+        self._venue = venue or venue_named(exchange.settings.venue)
+        self.channel = plan.channel or next(iter(self._venue.channels))
+        self._path = ws_path(exchange, self._venue, self.channel)
+        self._codes = codes_of(exchange, self._venue, plan.insts)
+        self._archive = Archive(Vault(vault), self._venue.name)
+        books = [(self.channel, inst) for inst in plan.insts]
+        self.connections = spread(self._venue.name, books, plan.per_connection)
         self.recorder = Recorder(Feed(self._venue, self._settings(), self._archive.past), self._archive, "live")
         self._archive.begin()
-        self._tape = TapeFiles(Disk(), Vault(vault), "okx", plan.run, self._start_line())
+        self._tape = TapeFiles(Disk(), Vault(vault), self._venue.name, plan.run, self._start_line())
         self._obey(self.recorder.started(self._stamp(), {}))
 
     def run(self, seconds: float) -> None:
@@ -119,6 +126,20 @@ class Wired:
             self.now_ns, _, action = heapq.heappop(self._queue)
             action()
         self.stop()
+
+    def arrives(self, after_s: float, frame: str | bytes) -> None:
+        """Let a frame that the exchange never sent arrive on the first connection, so long after the beginning."""
+        name = next(iter(self.connections))
+
+        def arrive() -> None:
+            self._take(input_line("in", name, self._stamp(), frame, url=SOCKET + self._path))
+
+        self._later(round(after_s * NS_PER_S), arrive)
+
+    def says(self, after_s: float, text: str) -> None:
+        """Say something to the exchange on the first connection, so long after the beginning."""
+        name = next(iter(self.connections))
+        self._later(round(after_s * NS_PER_S), lambda: self._send(self.links[name], text))
 
     def stop(self) -> None:
         """End the run cleanly; what is still under way is not part of it."""
@@ -183,6 +204,7 @@ class Wired:
             only=frozenset(book for books in self.connections.values() for book in books),
             jitter_seed=self.plan.seed,
             run=self.plan.run,
+            codes=self._codes,
         )
 
     def _start_line(self) -> TapeLine:
@@ -190,12 +212,13 @@ class Wired:
         specs = [feed.books.spec(channel, inst) for books in self.connections.values() for channel, inst in books]
         start = {
             "run": self.plan.run,
-            "venue": "okx",
+            "venue": self._venue.name,
             "cadence_ms": self.plan.cadence_ns // NS_PER_MS,
             "depth": 400,
             "grace_ms": 1000,
             "jitter_seed": self.plan.seed,
             "connections": self.connections,
+            "codes": self._codes,
             "past": describe_past(specs, self._archive.past),
         }
         return replace(input_line("start", "control", self._stamp(), json.dumps(start)), n=1)
@@ -220,12 +243,12 @@ class Wired:
                 link.retired = link.retired or command.reason == "replaced"
                 self._hang_up(link, f"disconnect: {command.reason}")
             elif isinstance(command, OpenSuccessor):
-                self._open(f"okx-{len(self.links) + 1}", command.conn)
+                self._open(f"{self._venue.name}-{len(self.links) + 1}", command.conn)
 
     def _send(self, link: Link, text: str) -> None:
         remote = link.remote
         self._n += 1
-        self._tape.write(input_line("out", link.name, self._stamp(), text, url=URL), self._n)
+        self._tape.write(input_line("out", link.name, self._stamp(), text, url=SOCKET + self._path), self._n)
 
         def arrive() -> None:
             if remote is not None:
@@ -254,21 +277,29 @@ class Wired:
         """Open a connection, or fail and try again later."""
         if link.retired:
             return
-        refusal = self.exchange.link_refused(WS_PATH, self.now_ns)
+        try:
+            path = connect_path(self.exchange, self._venue, self.channel, self.now_ns)
+        except VenueError as error:
+            self._ended(link, f"connect_failed: {error}")
+            return
+        refusal = self.exchange.link_refused(path, self.now_ns)
         if refusal is not None:
             self._ended(link, f"connect_failed: HTTP {refusal.status}")
             return
-        remote, outputs = self.exchange.link_opened(WS_PATH, self.now_ns)
-        link.remote, link.busy_ns, link.heard_ns = remote, self.now_ns, self.now_ns
+        remote, outputs = self.exchange.link_opened(path, self.now_ns)
+        link.remote, link.busy_ns, link.heard_ns, link.frozen = remote, self.now_ns, self.now_ns, False
         frame = "" if link.replaces is None else json.dumps({"replaces": link.replaces})
-        self._take(input_line("open", link.name, self._stamp(), frame, url=URL))
+        self._take(input_line("open", link.name, self._stamp(), frame, url=SOCKET + self._path))
         self._carry(outputs)
 
     def _carry(self, outputs: Sequence[Output]) -> None:
         """Let what the exchange sends arrive after a while, in order on each connection."""
         for output in outputs:
             link = next((each for each in self.links.values() if each.remote == output.conn), None)
-            if link is None or isinstance(output, Freeze):
+            if link is None:
+                continue
+            if isinstance(output, Freeze):
+                link.frozen = True
                 continue
             link.busy_ns = max(link.busy_ns + 1, output.at_ns + self._latency_ns(), self.now_ns)
             self._later(link.busy_ns - self.now_ns, self._arrival(link, output))
@@ -279,7 +310,9 @@ class Wired:
                 return
             if isinstance(output, Send):
                 link.heard_ns = self.now_ns
-                self._take(input_line("in", link.name, self._stamp(), output.data, url=URL))
+                if output.push is not None:
+                    self.arrived[output.push.inst].append(output.push.ts_ns)
+                self._take(input_line("in", link.name, self._stamp(), output.data, url=SOCKET + self._path))
             else:
                 self._hang_up(link, f"disconnect: {type(output).__name__}")
 
@@ -287,11 +320,14 @@ class Wired:
 
     def _watch(self, link: Link) -> None:
         """Ask a silent exchange, give up a dead one."""
-        silent_ns = self.now_ns - link.heard_ns
-        if silent_ns >= self.plan.dead_after_s * NS_PER_S:
+        rules, silent_ns = self._venue.link, self.now_ns - link.heard_ns
+        if silent_ns >= rules.dead_after_s * NS_PER_S:
             self._hang_up(link, f"stale: silent for {silent_ns / NS_PER_S:.0f} s")
-        elif silent_ns >= self.plan.ping_after_s * NS_PER_S:
-            self._send(link, "ping")
+        elif silent_ns >= rules.ping_after_s * NS_PER_S:
+            if rules.ping is not None:
+                self._send(link, rules.ping)
+            elif not link.frozen:
+                link.heard_ns = self.now_ns  # the protocol's own ping is answered by whoever is there
 
     def _hang_up(self, link: Link, why: str) -> None:
         if link.remote is None:
@@ -304,6 +340,6 @@ class Wired:
         """Tell the recorder, and open the connection again unless it was replaced."""
         wait_ns = REOPEN_NS[min(link.closes, len(REOPEN_NS) - 1)]
         link.closes += 1
-        self._later(0, lambda: self._take(input_line("close", link.name, self._stamp(), why, url=URL)))
+        self._later(0, lambda: self._take(input_line("close", link.name, self._stamp(), why, url=SOCKET + self._path)))
         if not link.retired:
             self._later(wait_ns + NS_PER_MS, lambda: self._connect(link))

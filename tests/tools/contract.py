@@ -1,0 +1,305 @@
+"""A venue's recorder against its simulated exchange, and what must hold whatever the venue is and whatever goes wrong.
+
+Three books on two connections: the first two share one. The oracle knows no venue's wire: lines are compared with the
+exchange's truth by instrument and event time, levels as numbers, since REST may write them in other texts than the
+socket; losses with the faults that the exchange says it put in.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.tapeorder import read_tapes
+from l2_exporter.archive.verify import verify
+from l2_exporter.core.state import Counts, Standing
+from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
+from l2_exporter.core.venue import Channel, Continuity, Scope, Seeding, Venue
+from l2_exporter.runtime.replay import ReplayOptions, replay
+from l2_exporter.simulator.exchange import Exchange, Settings
+from l2_exporter.simulator.registry import DIALECTS
+from l2_exporter.simulator.truth import Rows, Truth
+from l2_exporter.venues.registry import VENUES, line_rules
+from tests.tools.replaying import hour_files
+from tests.tools.truth import ENDS_OF_LINKS, LOSING, Evidence, Window, ms, same_archive
+from tests.tools.wired import Plan, Wired
+
+START_NS = 1_795_000_000 * NS_PER_S
+BOOKS = 3
+SHARING = 2
+"""Books on a connection."""
+RULES = line_rules()
+LOST_BY = [fault for fault in LOSING if fault not in ("drop_snapshot", "reorder")]
+MOST_TELLINGS = 4
+"""An update may be told again: by a duplicate, by a second connection, by the books of two subscriptions."""
+LATE_MS = 2000
+"""An update that was overtaken comes one step late, or two."""
+
+Json = dict[str, Any]
+Levels = list[tuple[Decimal, Decimal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A channel of a venue that its simulated exchange serves."""
+
+    venue: Venue
+    channel: Channel
+
+    def __str__(self) -> str:
+        return f"{self.venue.name}-{self.channel.name}"
+
+    @property
+    def numbered(self) -> bool:
+        """Whether a missing update shows by its number."""
+        return self.channel.continuity is Continuity.SEQUENCE
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether a missing update shows by nothing, and stays missing."""
+        return self.channel.continuity is Continuity.NONE and not self.channel.whole
+
+    @property
+    def joins_rest(self) -> bool:
+        """Whether the stream knows changes only."""
+        return self.channel.seeding is Seeding.REST
+
+    def sharing(self, insts: Sequence[str]) -> list[str]:
+        """Return the books that are lost when an update of the first one is."""
+        return [*insts[:SHARING]] if self.channel.scope is Scope.LINK else [insts[0]]
+
+
+def subjects() -> list[Subject]:
+    """List every venue's channels that are simulated, each venue's default first."""
+    found = []
+    for default in defaults():
+        served = DIALECTS[default.venue.name](1).channels
+        channels = default.venue.channels.values()
+        found += [Subject(default.venue, channel) for channel in channels if channel.name in served]
+    return found
+
+
+def defaults() -> list[Subject]:
+    """List every venue's default channel; that none is missing is a test of its own."""
+    simulated = [venue for name, venue in VENUES.items() if name in DIALECTS]
+    return [Subject(venue, next(iter(venue.channels.values()))) for venue in simulated]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded in one run, and what the exchange knows of it."""
+
+    subject: Subject
+    wired: Wired
+    vault: Path
+    insts: tuple[str, ...]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the vault holds and the exchange did."""
+        return Evidence(self.vault, self.wired.exchange.truth, self.insts)
+
+    @cached_property
+    def lines(self) -> list[Json]:
+        """Every line of every book."""
+        return [json.loads(line) for lines in hour_files(self.vault).values() for line in lines]
+
+    def losses(self) -> list[tuple[str, str]]:
+        """Return the declared losses as (instrument, reason), in order of the books."""
+        gaps = [(gap["instId"], gap["reason"]) for gap in self.evidence.ledger if gap["kind"] == "gap"]
+        return sorted(gaps, key=lambda gap: self.insts.index(gap[0]))
+
+    def said(self, kind: str, inst: str | None = None) -> list[str | None]:
+        """Return the reasons of one kind of ledger records."""
+        return [
+            line["reason"] for line in self.evidence.ledger if line["kind"] == kind and inst in (None, line["instId"])
+        ]
+
+    def standing(self) -> list[Standing]:
+        """Tell where each book stands at the end."""
+        keepers = self.wired.recorder.feed.keepers
+        return [keepers[self.subject.channel.name, inst].standing for inst in self.insts]
+
+    def counts(self) -> list[Counts]:
+        """Return the messages of each book by what became of them."""
+        counts = self.wired.counts()
+        return [counts[inst] for inst in self.insts]
+
+    def faults(self) -> Counter[str]:
+        """Count the faults that were really put in."""
+        return Counter(fault.fault for fault in self.wired.exchange.truth.faults)
+
+    def wrong(self) -> list[Json]:
+        """List the lines that are not the exchange's book at their time."""
+        return [line for line in self.lines if not self._is_true(line)]
+
+    def _is_true(self, line: Json) -> bool:
+        depth = next(int(name.removeprefix("bids_top")) for name in line if name.startswith("bids_top"))
+        held = (levels(line[f"bids_top{depth}"]), levels(line[f"asks_top{depth}"]))
+        times, books = self._books[line["instId"]]
+        shown = [(bids[:depth], asks[:depth]) for bids, asks in books]
+        if not self.subject.channel.event_time:
+            return held in shown
+        place = bisect_right(times, ms(line["timestamp_utc"]) or 0)
+        if place > 1 and line["gap_detected"] and self._splits:
+            return all(_lies_between(*sides) for sides in zip(held, shown[place - 2], shown[place - 1], strict=True))
+        return place > 0 and held == shown[place - 1]
+
+    @cached_property
+    def _splits(self) -> bool:
+        """Whether a change comes in several frames, so that a loss can show a book with some of them."""
+        return any(max(Counter(times).values()) > MOST_TELLINGS for times in self.wired.arrived.values() if times)
+
+    @cached_property
+    def _books(self) -> dict[str, tuple[list[int], list[tuple[Levels, Levels]]]]:
+        """The exchange's books of each instrument, in order, with the times from which on they hold."""
+        found: dict[str, tuple[list[int], list[tuple[Levels, Levels]]]] = {inst: ([], []) for inst in self.insts}
+        for step in self.wired.exchange.truth.books:
+            if step.inst in found:
+                found[step.inst][0].append(step.ts)
+                found[step.inst][1].append((levels(step.bids or ()), levels(step.asks or ())))
+        return found
+
+    def undeclared(self) -> list[tuple[str, int]]:
+        """List the lost updates that no declared loss holds, as (instrument, event time).
+
+        One after which nothing came cannot have been noticed yet.
+        """
+        found = []
+        for inst in self.insts:
+            known = self.evidence.first_live.get(inst)
+            newest = max(self.wired.arrived[inst], default=0) // NS_PER_MS
+            for ts in self._lost(inst):
+                noticed = known is not None and known < ts < newest
+                if noticed and not any(self._is_within(ts, window) for window in self.evidence.windows[inst]):
+                    found.append((inst, ts))
+        return found
+
+    def _is_within(self, ts: int, window: Window) -> bool:
+        """Tell whether an update of this moment may be missing; part of it, where it comes in several frames."""
+        return window.holds(ts) or (self._splits and ts == window.since)
+
+    def _lost(self, inst: str) -> list[int]:
+        """List the event times of updates that one connection at least did not get, or not in time."""
+        late = [ts for ts in self._hit(inst, ["reorder"]) if self._is_overtaken(inst, ts * NS_PER_MS)]
+        return [*self._hit(inst, LOST_BY), *late]
+
+    def _hit(self, inst: str, faults: Sequence[str]) -> list[int]:
+        """List the event times of updates to which one of these faults was done."""
+        truth = self.wired.exchange.truth
+        hits = [fault for fault in truth.faults if fault.inst == inst and fault.fault in faults]
+        steps = [truth.book(inst, fault.seq_to or 0) for fault in hits if fault.seq_from != fault.seq_to]
+        return [step.ts for step in steps if step is not None]
+
+    def _is_overtaken(self, inst: str, ts_ns: int) -> bool:
+        """Tell whether a later update came before this one, if it came at all."""
+        arrived = self.wired.arrived[inst]
+        before = arrived[: arrived.index(ts_ns)] if ts_ns in arrived else arrived
+        return any(other > ts_ns for other in before)
+
+    def uncaused(self) -> list[Window]:
+        """List the declared losses for which the exchange has done nothing."""
+        return [
+            window for inst in self.insts for window in self.evidence.windows[inst] if not self._is_caused(inst, window)
+        ]
+
+    def _is_caused(self, inst: str, window: Window) -> bool:
+        """Tell whether a loss follows from the end of its connection, or an update lost on it."""
+        gap = window.gap
+        if gap["reason"] in ENDS_OF_LINKS:
+            moment = (gap["at"], gap["conn"], "disconnected")
+            return moment in [(line["at"], line["conn"], line["kind"]) for line in self.evidence.ledger]
+        on_link = self.insts[:SHARING] if inst in self.insts[:SHARING] else self.insts[SHARING:]
+        mine = on_link if self.subject.channel.scope is Scope.LINK else [inst]
+        since = window.since or 0
+        late = [ts for each in mine for ts in self._hit(each, ["reorder"])]
+        if self.subject.channel.scope is Scope.LINK:
+            # Whatever another book sends overtakes an update, and may have brought its own book to the same moment.
+            lost = [*late, *(ts for each in mine for ts in self._lost(each))]
+            return any(self._is_within(ts, window) or 0 <= since - ts <= LATE_MS for ts in lost)
+        # An update that comes late can break a book that REST has brought beyond it.
+        return any(self._is_within(ts, window) for ts in self._lost(inst)) or any(
+            0 <= since - ts <= LATE_MS for ts in late
+        )
+
+
+def _lies_between(held: Levels, before: Levels, after: Levels) -> bool:
+    """Tell whether a side has nothing but levels of two books, and all that both have."""
+    return {*before} & {*after} <= {*held} <= {*before} | {*after}
+
+
+def levels(rows: Rows) -> Levels:
+    """Read rows as numbers."""
+    return [(Decimal(row[0]), Decimal(row[1])) for row in rows]
+
+
+def exchange_of(subject: Subject, faults: str, seed: int = 1, interval_ms: int = 1000) -> Exchange:
+    """Make an exchange in which this goes wrong; `{A}` names its first instrument, `{C}` the one with its own link."""
+    insts = insts_of(subject)
+    text = faults.format(A=insts[0], B=insts[1], C=insts[2])
+    settings = Settings(subject.venue.name, seed, tuple(insts), interval_ms * NS_PER_MS, text)
+    return Exchange(settings, START_NS, Truth(with_rows=True))
+
+
+def shown(subject: Subject, faults: str) -> str:
+    """Leave out what a venue cannot show."""
+    lacks = DIALECTS[subject.venue.name](1).lacks
+    return ",".join(fault for fault in faults.split(",") if re.split("[:=@]", fault)[0] not in lacks)
+
+
+def insts_of(subject: Subject) -> list[str]:
+    """Name the books to record: the first the exchange lists."""
+    return DIALECTS[subject.venue.name](1).default_insts(START_NS)[:BOOKS]
+
+
+def begun(subject: Subject, vault: Path, faults: str = "", seed: int = 1, interval_ms: int = 1000) -> Recording:
+    """Prepare a run."""
+    exchange = exchange_of(subject, faults, seed, interval_ms)
+    insts = tuple(exchange.instruments)
+    plan = Plan(insts, SHARING, subject.channel.name, seed, cadence_ns=NS_PER_S)
+    return Recording(subject, Wired(exchange, vault, plan), vault, insts)
+
+
+def recorded(
+    subject: Subject,
+    vault: Path,
+    faults: str = "",
+    *,
+    seconds: float = 18,
+    seed: int = 1,
+    interval_ms: int = 1000,
+) -> Recording:
+    """Record while this goes wrong, and check what must always hold but the truth of lines."""
+    recording = begun(subject, vault, faults, seed, interval_ms)
+    recording.wired.run(seconds)
+    check(recording)
+    return recording
+
+
+def check(recording: Recording) -> None:
+    """Check an archive against itself: conservation, verification, and a replay that gives the same bytes."""
+    faults = recording.faults()
+    for inst, counts in zip(recording.insts, recording.counts(), strict=True):
+        parts = (counts.applied, counts.duplicate, counts.before_seed, counts.rejected, counts.ignored)
+        assert counts.received == sum(parts), f"{inst}: {counts}"
+        # Where channels are numbered, one that comes late can name a channel that is none any more.
+        told = not faults["corrupt"] and not (faults["reorder"] and recording.subject.channel.scope is Scope.LINK)
+        if told and recording.wired.recorder.build_fail is None:
+            arrived = len(recording.wired.arrived[inst])
+            assert counts.received == arrived, f"{inst}: {counts} of {arrived} that arrived"
+    assert [*verify([recording.vault], RULES)] == []
+    same_archive(recording.vault, replayed(recording))
+
+
+def replayed(recording: Recording) -> Path:
+    """Replay the tape, into the same other vault every time."""
+    again = recording.vault.with_name(recording.vault.name + "-again")
+    replay(read_tapes(sorted(recording.vault.glob("tape/**/*.jsonl"))), Vault(again), ReplayOptions())
+    return again
