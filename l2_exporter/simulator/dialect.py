@@ -21,6 +21,8 @@ class Channel:
         keepalive_ns: silence after which something is sent although nothing changed.
         pushes_snapshot: a subscription begins with the whole book; else with the next change.
         sums: what the checksum holds unless a fault says otherwise, one of the words of the fault `checksum`.
+        truncates: levels that fall out of its depth are not deleted: the client is to keep the best `depth` only. One
+            that comes back is told anew.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Channel:
     keepalive_ns: int = 60 * NS_PER_S
     pushes_snapshot: bool = True
     sums: str = "zero"
+    truncates: bool = False
 
 
 @dataclass(slots=True)

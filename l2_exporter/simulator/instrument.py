@@ -10,10 +10,12 @@ class Grid:
     Attributes:
         units: the step, counted in the last decimal (5 for a tick of 0.05).
         decimals: digits behind the point (2 for a tick of 0.05); negative never.
+        padded: all of them are written, `30181.30` and not `30181.3`.
     """
 
     units: int
     decimals: int
+    padded: bool = False
 
     @property
     def step(self) -> str:
@@ -21,11 +23,12 @@ class Grid:
         return self.text(1)
 
     def text(self, count: int) -> str:
-        """Write `count` steps (zero or more) in plain decimals without trailing zeros, `30184` or `30181.3`."""
+        """Write `count` steps (zero or more) in plain decimals, mostly without trailing zeros: `30184`, `30181.3`."""
         digits = str(count * self.units).rjust(self.decimals + 1, "0")
         if not self.decimals:
             return digits
-        return f"{digits[: -self.decimals]}.{digits[-self.decimals :]}".rstrip("0").rstrip(".")
+        text = f"{digits[: -self.decimals]}.{digits[-self.decimals :]}"
+        return text if self.padded else text.rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,21 +118,26 @@ class Market:
             self._windows[depth] = Window(self._bids.top(depth), self._asks.top(depth))
         return self._windows[depth]
 
-    def changes(self, old: Window, new: Window) -> tuple[list[Row], list[Row]]:
+    def changes(self, old: Window, new: Window, *, truncated: bool = False) -> tuple[list[Row], list[Row]]:
         """List the rows that turn one window into another, bids then asks, best first, deletes with size `0`.
 
         `new` is the window after the last step; prices cancelled in that step beyond every window are deleted too.
+
+        Args:
+            truncated: who gets the rows forgets by himself what falls out of the window: only what the window held and
+                is no longer there at all is deleted.
         """
         return (
-            self._changed(self._bids, old.bids, new.bids),
-            self._changed(self._asks, old.asks, new.asks),
+            self._changed(self._bids, old.bids, new.bids, truncated),
+            self._changed(self._asks, old.asks, new.asks, truncated),
         )
 
-    def _changed(self, side: _Side, old: Mapping[int, Row], new: Mapping[int, Row]) -> list[Row]:
-        deleted = self._make_row
-        rows = {key: row for key, row in new.items() if old.get(key) != row}
-        rows |= {key: deleted(row[0], "0", 0) for key, row in old.items() if key not in new}
-        rows |= {key: deleted(row[0], "0", 0) for key, row in side.unseen.items() if key not in new and key not in rows}
+    def _changed(self, side: _Side, old: Mapping[int, Row], new: Mapping[int, Row], truncated: bool) -> list[Row]:
+        changed = {key: row for key, row in new.items() if old.get(key) != row}
+        gone = {key: row for key, row in old.items() if key not in new and not (truncated and key in side.rows)}
+        if not truncated:
+            gone |= {key: row for key, row in side.unseen.items() if key not in new and key not in old}
+        rows = changed | {key: self._make_row(row[0], "0", 0) for key, row in gone.items()}
         return [rows[key] for key in sorted(rows)]
 
     def _count(self) -> None:

@@ -31,7 +31,7 @@ class Stream:
     def moved(self, now_ns: int) -> Push | None:
         """Make the push for the market's last step; None if the channel's window is as it was."""
         window = self._market.window(self.channel.depth)
-        bids, asks = self._market.changes(self.window, window)
+        bids, asks = self._market.changes(self.window, window, truncated=self.channel.truncates)
         if self.channel.whole and window == self.window:
             return None
         if not bids and not asks:

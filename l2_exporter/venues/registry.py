@@ -7,11 +7,32 @@ from urllib.parse import urlsplit
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.events import Row
 from l2_exporter.core.venue import Venue
-from l2_exporter.venues import bybit, okx
+from l2_exporter.venues import (
+    aster,
+    backpack,
+    binance,
+    bitfinex,
+    bybit,
+    coinbase,
+    deribit,
+    kraken,
+    lighter,
+    okx,
+    poloniex,
+)
 
 _ALL: tuple[Venue, ...] = (
     okx.Okx(),
+    *(binance.Binance(product) for product in (binance.USDM, binance.COINM, binance.SPOT)),
+    aster.Aster(),
     *(bybit.Bybit(category) for category in (bybit.LINEAR, bybit.INVERSE, bybit.SPOT)),
+    deribit.Deribit(),
+    kraken.Kraken(),
+    poloniex.Poloniex(),
+    lighter.Lighter(),
+    backpack.Backpack(),
+    coinbase.Coinbase(),
+    bitfinex.Bitfinex(),
 )
 
 VENUES = {venue.name: venue for venue in _ALL}
@@ -30,7 +51,10 @@ def venue_named(name: str) -> Venue:
 
 
 def venue_of_url(url: str) -> str | None:
-    """Tell which venue a socket's URL belongs to, by its host, and by its path where that tells venues apart."""
+    """Tell which venue an address belongs to, by its host, and by its path where that tells sockets apart.
+
+    A recording can begin with a REST answer; its host counts where only one venue has it.
+    """
     parts = urlsplit(url)
     for venue in VENUES.values():
         for place in venue.hosts:
@@ -38,7 +62,8 @@ def venue_of_url(url: str) -> str | None:
             host = parts.hostname or ""
             if (host == domain or host.endswith("." + domain)) and parts.path.startswith(slash + path):
                 return venue.name
-    return None
+    asked = [venue.name for venue in VENUES.values() if urlsplit(venue.link.rest_url).hostname == parts.hostname]
+    return asked[0] if len(asked) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from l2_exporter.archive.metadata import metadata_object
 from l2_exporter.cli.instruments import command
 from l2_exporter.cli.main import Group
 from l2_exporter.venues.okx import Okx
+from l2_exporter.venues.registry import VENUES
 from tests.runtime.webserver import Server, closed_port, page, serving
 from tests.venues.test_okx_instruments import BTC_USD_CALL, BTC_USD_FUTURE, BTC_USD_SWAP, BTC_USDT, BTC_USDT_SWAP, body
 
@@ -75,7 +76,8 @@ def test_json_is_the_metadata_of_the_archive(server: Server) -> None:
 
 def test_an_unknown_venue() -> None:
     result = run("okex")
-    assert (result.exit_code, result.stderr) == (2, "error: no venue is called 'okex'; there are: okx\n")
+    known = ", ".join(VENUES)
+    assert (result.exit_code, result.stderr) == (2, f"error: no venue is called 'okex'; there are: {known}\n")
 
 
 def test_a_venue_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
