@@ -27,7 +27,7 @@ from l2_exporter.core.events import (
 from l2_exporter.core.history import History
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
-from l2_exporter.core.links import Link
+from l2_exporter.core.links import Link, number_follows
 from l2_exporter.core.records import LedgerRecord
 from l2_exporter.core.rejection import Rejection
 from l2_exporter.core.surroundings import Output, Surroundings
@@ -131,9 +131,10 @@ class Feed:
             for event in events:
                 if not isinstance(event, Numbered):
                     self._take(conn, link, event, stamp)
-                elif not self._counts(conn, link, event.number, stamp):
+                elif not number_follows(self.keepers.values(), conn, link, event.number, stamp):
                     self._count_repetition(conn, link, events, stamp)
                     break
+            link.control += not any(isinstance(event, BookPush) for event in events)
         return self._taken()
 
     def book_replied(self, url: str, status: int, body: str, stamp: Stamp) -> list[Output]:
@@ -255,28 +256,9 @@ class Feed:
             link.closing = True
             self._shared.out.append(OpenSuccessor(conn))
 
-    def _counts(self, conn: str, link: Link, number: int, stamp: Stamp) -> bool:
-        """Take the number of a frame: one that is missing may have been of any book of the connection.
-
-        Returns False for a frame that came before, or too late: what it said has been declared lost already.
-        """
-        last = link.number
-        if last is not None and number <= last:
-            return False
-        link.number = number
-        if last is not None and number != last + 1:
-            for keeper in self.keepers.values():
-                if keeper.says.conn == conn:
-                    keeper.lose("sequence", stamp, expected=last + 1, got=number)
-                elif keeper.heir is not None and keeper.heir.conn == conn:
-                    keeper.heir.missed()
-        return True
-
     def _count_repetition(self, conn: str, link: Link, events: Sequence[Event], stamp: Stamp) -> None:
         """Count what a frame that came before, or too late, says: its books are duplicates."""
-        pushes = [event for event in events if isinstance(event, BookPush)]
-        link.control += not pushes
-        for push in pushes:
+        for push in [event for event in events if isinstance(event, BookPush)]:
             keeper = self._keeper(push.channel, push.inst, link, stamp)
             if self._is_ours(keeper, conn):
                 keeper.counts.received += 1
@@ -316,7 +298,6 @@ class Feed:
         if isinstance(event, BookPush):
             self._push(conn, link, event, stamp)
             return
-        link.control += 1
         if isinstance(event, Subscribed):
             self._note("subscribed", conn, stamp, detail={"channel": event.channel, "instId": event.inst})
         elif isinstance(event, Refused):

@@ -286,12 +286,11 @@ class Keeper:
 
     def _checksum_pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Check the book as the update before left it; a row of failures that decides is a loss."""
-        state, watch = self.state, self._watch
         if self.standing is not Standing.LIVE:
             self.counts.before_seed += 1
             return
         self.counts.applied += 1
-        has_sequence = state.chain.seq is not None
+        state, watch, has_sequence = self.state, self._watch, self.state.chain.seq is not None
         decides = watch.decides(push, has_sequence)
         checked = watch.check(push, state.book)
         self.says.checked(checked, watch, push, state, stamp)

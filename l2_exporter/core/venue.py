@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from l2_exporter.core.events import BookPush, Event, Row
 from l2_exporter.core.instrument import Instrument
@@ -223,25 +223,6 @@ class Venue(Protocol):
 
         Raises:
             VenueError: an error answer, or not the shape of a list of instruments.
-        """
-
-
-@runtime_checkable
-class AsksForTicket(Protocol):
-    """A venue that tells for each connection where to go, to whoever asks; no credentials are needed."""
-
-    def ticket_path(self) -> str:
-        """Name the REST path that is asked, by POST without a body."""
-
-    def address(self, ws_url: str, body: str) -> str:
-        """Make the address of a new connection.
-
-        Args:
-            ws_url: the address in the settings; where it is not the venue's own, its host is kept.
-            body: the answer.
-
-        Raises:
-            VenueError: an error answer, or not the shape of a ticket.
         """
 
 

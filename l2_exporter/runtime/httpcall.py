@@ -50,14 +50,11 @@ class HttpCaller:
         self._call: _Call | None = None
         self._closed = False
 
-    def call(self, method: str, url: str, deadline_s: float) -> HttpAnswer:
-        """Ask for a URL by GET, or POST without a body; return within the deadline, whatever happens.
-
-        Redirects are not followed but returned.
-        """
-        call = self._call = _Call(self._line, method, url, deadline_s, self._verify)
+    def get(self, url: str, deadline_s: float) -> HttpAnswer:
+        """Fetch a URL; return within the deadline, whatever happens. Redirects are not followed but returned."""
+        call = self._call = _Call(self._line, url, deadline_s, self._verify)
         if not self._closed:
-            threading.Thread(target=call.run, name=f"{method} {url}", daemon=True).start()
+            threading.Thread(target=call.run, name=f"GET {url}", daemon=True).start()
             call.over.wait(deadline_s)
         answer = call.answer
         if answer is None:
@@ -75,13 +72,12 @@ class HttpCaller:
 
 
 class _Call:
-    """One request in a thread of its own. `answer` stays None until it is complete; then `over` is set."""
+    """One GET in a thread of its own. `answer` stays None until it is complete; then `over` is set."""
 
-    def __init__(self, line: "_Line", method: str, url: str, deadline_s: float, verify: bool | str) -> None:
+    def __init__(self, line: "_Line", url: str, deadline_s: float, verify: bool | str) -> None:
         self.over = threading.Event()
         self.answer: HttpAnswer | None = None
         self._line = line
-        self._method = method
         self._url = url
         self._deadline_s = deadline_s
         self._verify = verify
@@ -89,7 +85,7 @@ class _Call:
     def run(self) -> None:
         """Make the call. Whatever the server does, there is an answer and no exception."""
         try:
-            self.answer = self._ask()
+            self.answer = self._get()
         except (OSError, HTTPError, ValueError) as error:
             # RequestException is an OSError; ValueError: an odd URL or header (UnicodeError, LocationValueError).
             self.answer = HttpAnswer(0, _reason(error))
@@ -98,10 +94,10 @@ class _Call:
             if self._line.is_cut:
                 self._line.session.close()
 
-    def _ask(self) -> HttpAnswer:
+    def _get(self) -> HttpAnswer:
         timeout = self._deadline_s + SPARE_S
-        with self._line.session.request(
-            self._method, self._url, timeout=timeout, verify=self._verify, stream=True, allow_redirects=False
+        with self._line.session.get(
+            self._url, timeout=timeout, verify=self._verify, stream=True, allow_redirects=False
         ) as response:
             body = bytearray()
             for chunk in response.iter_content(CHUNK_BYTES):

@@ -45,7 +45,6 @@ class _Job:
     on_reply: Callable[[RestReply], None]
     deadline_s: float
     weight: int
-    method: str
 
     def reply(self, answer: HttpAnswer) -> RestReply:
         return RestReply(self.request, self.url, answer.status, answer.body)
@@ -94,17 +93,15 @@ class RestClient:
         on_reply: Callable[[RestReply], None],
         deadline_s: float = DEADLINE_S,
         weight: int = 1,
-        method: str = "GET",
     ) -> None:
         """Ask for a path; never waits. The deadline runs from the moment the request goes out.
 
         Args:
             request: the name the reply comes back under.
-            method: GET, or POST (without a body).
             on_reply: called once, from the worker's thread (at once and from this one if no place is left or the
                 client is closed). It must not raise, and has to hand the reply over to the caller's own loop.
         """
-        job = _Job(request, self._base_url + path, on_reply, deadline_s, weight, method)
+        job = _Job(request, self._base_url + path, on_reply, deadline_s, weight)
         with self._gate:
             closed = self._closing.is_set()
             taken = not closed and self._places.acquire(blocking=False)
@@ -142,7 +139,7 @@ class RestClient:
         refusal = self._wait_for_turn(job.weight)
         if refusal is not None:
             return HttpAnswer(0, refusal)
-        answer = self._caller.call(job.method, job.url, job.deadline_s)
+        answer = self._caller.get(job.url, job.deadline_s)
         now_ns, wall_ns = self._clock.elapsed_ns(), self._clock.wall_ns()
         self._pace.answered(job.weight, answer.status, answer.retry_after, now_ns, wall_ns)
         return answer

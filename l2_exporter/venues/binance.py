@@ -124,8 +124,8 @@ class Binance:
         self.link = LinkRules(
             ws_url=product.ws_url,
             rest_url=product.rest_url,
-            # 10 messages a second on a connection (spot 5), pongs included; connections live for 24 h; the server pings every
-            # 3 to 5 minutes; 300 connection attempts in 5 minutes (docs "Websocket Market Streams", "Connect").
+            # 10 messages a second on a connection (spot 5), pongs included; connections live for 24 h; the server pings
+            # every 3 to 5 minutes; 300 connection attempts in 5 minutes (docs "Websocket Market Streams", "Connect").
             books_per_connection=product.streams[0],
             books_per_request=product.streams[1],
             requests_per_hour=2 * 3600,

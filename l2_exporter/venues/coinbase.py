@@ -88,10 +88,10 @@ LINK = LinkRules(
     # snapshot of a liquid one is 5 MB (recording of 9 August 2026).
     books_per_connection=10,
     books_per_request=10,
-    # Advanced Trade takes 8 messages a second without keys, Exchange 100 ("Rate limits").
+    # Advanced Trade takes 8 messages a second and address without keys, Exchange 100 ("Rate limits").
     requests_per_hour=14_400,
-    request_burst=8,
-    # 8 connections a second and address, either feed ("Rate limits").
+    request_burst=4,
+    # 8 connections a second and address, either feed ("Rate limits"); each says two things at first.
     connects_per_s=4,
     # Neither feed has a ping of its own. Advanced Trade sends a heartbeat every second; a quiet book of Exchange
     # nothing.

@@ -1,7 +1,7 @@
 """Coinbase Exchange: what the venue lists. The metadata half of `coinbase`.
 
 Source: docs.cdp.coinbase.com Exchange "Get all known trading pairs" (copy of 2026); an answer captured on 19 June 2026
-is in tests/venues/test_coinbase.py. Advanced Trade lists its products elsewhere; its spot products have the same ids.
+is in tests/venues/test_coinbase_instruments.py. Advanced Trade lists its products elsewhere, spot under the same ids.
 """
 
 from collections.abc import Sequence

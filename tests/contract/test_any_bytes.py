@@ -22,7 +22,7 @@ from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_S
 from l2_exporter.core.venue import DATASETS, BookAsked, Connection, Venue
 from l2_exporter.simulator.wire import Send
 from tests.tools.contract import Subject, defaults, exchange_of
-from tests.tools.listed import codes_of, connect_path
+from tests.tools.listed import codes_of, ws_path
 
 every_venue = pytest.mark.parametrize("subject", defaults(), ids=str)
 examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,7 +60,7 @@ def talk(name: str) -> Talk:
     insts = [*exchange.instruments]
     codes = codes_of(exchange, venue, insts)
     connection = venue.connection(codes)
-    path = connect_path(exchange, venue, channel, exchange.now_ns)
+    path = ws_path(exchange, venue, channel)
     conn, outputs = exchange.link_opened(path, exchange.now_ns)
     for text in [*connection.opened(), *connection.subscribe([(channel, inst) for inst in insts])]:
         outputs += exchange.frame_received(conn, text, exchange.now_ns)

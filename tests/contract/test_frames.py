@@ -6,7 +6,7 @@ import pytest
 
 from l2_exporter.core.events import Event, Other, Refused
 from tests.tools.contract import Subject, begun, check, defaults, exchange_of, recorded, replayed
-from tests.tools.listed import connect_path
+from tests.tools.listed import ws_path
 from tests.tools.replaying import hour_files
 
 every_venue = pytest.mark.parametrize("subject", defaults(), ids=str)
@@ -59,7 +59,7 @@ def test_error_of_the_venue_is_said_and_loses_nothing(subject: Subject, tmp_path
 def _answers(subject: Subject, texts: tuple[str, ...]) -> list[Event]:
     """Say something to a fresh exchange, and read what it answers."""
     exchange = exchange_of(subject, "")
-    path = connect_path(exchange, subject.venue, subject.channel.name, exchange.now_ns)
+    path = ws_path(exchange, subject.venue, subject.channel.name)
     conn, _ = exchange.link_opened(path, exchange.now_ns)
     outputs = [output for text in texts for output in exchange.frame_received(conn, text, exchange.now_ns)]
     connection = subject.venue.connection({})

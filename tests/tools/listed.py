@@ -5,34 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.venue import DATASETS, AsksForTicket, Venue
+from l2_exporter.core.venue import DATASETS, Venue
 from l2_exporter.simulator.exchange import Exchange
 
 SOCKET = "wss://simulated.invalid"
-HTTP_OK = 200
 
 
 def ws_path(exchange: Exchange, venue: Venue, channel: str) -> str:
     """Name the path of the socket that a channel is reached at."""
     own = venue.channels[channel].ws_url
     return exchange.dialect.ws_path if own is None else urlsplit(own).path
-
-
-def connect_path(exchange: Exchange, venue: Venue, channel: str, now_ns: int) -> str:
-    """Learn where a connection goes, from the exchange if the venue wants to be asked.
-
-    Raises:
-        VenueError: it was asked and did not say.
-    """
-    path = ws_path(exchange, venue, channel)
-    if not isinstance(venue, AsksForTicket):
-        return path
-    reply = exchange.request_received(venue.ticket_path(), now_ns)
-    if reply.status != HTTP_OK:
-        raise VenueError(f"HTTP {reply.status} {clip(reply.body)}")
-    parts = urlsplit(venue.address(SOCKET + path, reply.body))
-    return f"{parts.path}?{parts.query}"
 
 
 def codes_of(exchange: Exchange, venue: Venue, insts: Sequence[str]) -> dict[str, str]:

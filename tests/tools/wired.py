@@ -18,7 +18,6 @@ from l2_exporter.archive.tapefile import TapeFiles
 from l2_exporter.archive.writer import Archive
 from l2_exporter.core.books import Settings as CoreSettings
 from l2_exporter.core.commands import CloseLink, Command, FetchBook, OpenSuccessor, SendFrame
-from l2_exporter.core.errors import VenueError
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.state import Counts
@@ -31,7 +30,7 @@ from l2_exporter.runtime.tapedpast import describe_past
 from l2_exporter.simulator.exchange import Exchange
 from l2_exporter.simulator.wire import Freeze, Output, Reply, Send
 from l2_exporter.venues.registry import venue_named
-from tests.tools.listed import SOCKET, codes_of, connect_path, ws_path
+from tests.tools.listed import SOCKET, codes_of, ws_path
 
 REST = "https://simulated.invalid"
 TICK_NS = 100 * NS_PER_MS
@@ -277,11 +276,7 @@ class Wired:
         """Open a connection, or fail and try again later."""
         if link.retired:
             return
-        try:
-            path = connect_path(self.exchange, self._venue, self.channel, self.now_ns)
-        except VenueError as error:
-            self._ended(link, f"connect_failed: {error}")
-            return
+        path = ws_path(self.exchange, self._venue, self.channel)
         refusal = self.exchange.link_refused(path, self.now_ns)
         if refusal is not None:
             self._ended(link, f"connect_failed: HTTP {refusal.status}")

@@ -8,39 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2_exporter.core.errors import SchemaError, VenueError
-from l2_exporter.core.events import BookPush, Event, Numbered, Other, Push, Refused, Subscribed, Unsubscribed
+from l2_exporter.core.events import BookPush, Numbered, Other, Push
 from l2_exporter.core.rows import are_rows
 from l2_exporter.venues.coinbase import CHANNELS, Coinbase, CoinbaseConnection
 from l2_exporter.venues.registry import venue_of_url
+from tests.coinbase_frames import BTC, ETH, SNAPSHOT, T0, TIME, UPDATE, advanced, decode, event, level, pushed
 from tests.recordings import load, needs_recordings
 
 COINBASE = Coinbase()
-TIME, T0 = "2026-08-09T21:05:48.27841Z", 1_786_309_548_278_410_000
-BTC, ETH = "BTC-USD", "ETH-USD"
-SNAPSHOT = {"type": "snapshot", "product_id": BTC, "asks": [["3", "1"]], "bids": [["2", "1.50"]], "time": TIME}
-CHANGES = [["buy", "80688.08", "0.59153273"], ["sell", "80745.16", "0.00000000"]]
-UPDATE = {"type": "l2update", "product_id": BTC, "changes": CHANGES, "time": "2026-08-25T03:35:57.300000Z"}
-
-
-def level(side: str, price: str, size: str, time: Any = TIME) -> dict[str, Any]:
-    return {"side": side, "event_time": time, "price_level": price, "new_quantity": size}
-
-
-def event(kind: str = "update", product: str = BTC, *updates: dict[str, Any]) -> dict[str, Any]:
-    return {"type": kind, "product_id": product, "updates": [*(updates or (level("bid", "2", "1"),))]}
-
-
-def advanced(number: Any = 7, *events: Any, channel: str = "l2_data") -> dict[str, Any]:
-    sent = {"channel": channel, "timestamp": "2026-08-09T21:05:48.507227366Z", "sequence_num": number}
-    return sent | {"events": [*(events or (event(),))]}
-
-
-def decode(message: Any, connection: CoinbaseConnection | None = None) -> list[Event]:
-    return (connection or CoinbaseConnection()).decode(json.dumps(message))
-
-
-def pushed(message: Any, connection: CoinbaseConnection | None = None) -> list[BookPush]:
-    return [each for each in decode(message, connection) if isinstance(each, BookPush)]
 
 
 def wrong(message: Any) -> SchemaError:
@@ -291,128 +266,6 @@ def test_frames_of_another_channel_say_nothing() -> None:
     assert [found for kind, found in kinds if found != [Other(f"type '{kind}'")] and kind != "subscriptions"] == []
 
 
-# ---- subscriptions --------------------------------------------------------------------------------------------------
-
-ACK = {"type": "subscriptions", "channels": [{"name": "level2_50", "product_ids": [BTC], "account_ids": None}]}
-BOTH = {"type": "subscriptions", "channels": [{"name": "level2_50", "product_ids": [ETH, BTC], "account_ids": None}]}
-
-
-def ack(number: int, *products: str) -> dict[str, Any]:
-    return advanced(number, {"subscriptions": {"level2": [*products]}}, channel="subscriptions")
-
-
-def test_each_protocol_is_asked_in_its_own_words_and_heartbeats_once() -> None:
-    connection = CoinbaseConnection()
-    assert connection.opened() == []
-    texts = connection.subscribe([("level2", BTC), ("level2_batch", BTC), ("level2", ETH)])
-    assert [json.loads(text) for text in texts] == [
-        {"type": "subscribe", "product_ids": [BTC, ETH], "channel": "level2"},
-        {"type": "subscribe", "product_ids": [BTC], "channels": ["level2_batch"]},
-        {"type": "subscribe", "channel": "heartbeats"},
-    ]
-    assert [json.loads(text)["type"] for text in connection.resubscribe("level2", ETH)] == ["unsubscribe", "subscribe"]
-    assert [json.loads(text) for text in connection.resubscribe("level2_batch", BTC)] == [
-        {"type": "unsubscribe", "product_ids": [BTC], "channels": ["level2_batch"]},
-        {"type": "subscribe", "product_ids": [BTC], "channels": ["level2_batch"]},
-    ]
-
-
-def test_acknowledgement_lists_all_subscriptions_and_only_what_is_new_is_told() -> None:
-    connection = CoinbaseConnection()
-    assert decode(ACK, connection) == [Subscribed("level2_batch", BTC)]
-    assert decode(BOTH, connection) == [Subscribed("level2_batch", ETH)]
-    assert decode(BOTH, connection) == [Other("subscriptions")]
-    assert decode(ACK, connection) == [Unsubscribed("level2_batch", ETH)]
-    assert decode({"type": "subscriptions", "channels": []}, connection) == [Unsubscribed("level2_batch", BTC)]
-    assert decode(ack(0, BTC, ETH), connection) == [Numbered(0), Subscribed("level2", BTC), Subscribed("level2", ETH)]
-    assert decode(ack(1, ETH), connection) == [Numbered(1), Unsubscribed("level2", BTC)]
-    heartbeats = advanced(
-        2, {"subscriptions": {"heartbeats": ["heartbeats"], "level2": [ETH]}}, channel="subscriptions"
-    )
-    assert decode(heartbeats, connection) == [Numbered(2), Other("subscriptions")]
-
-
-def test_the_documented_name_in_an_acknowledgement_is_taken_too() -> None:
-    assert decode({"type": "subscriptions", "channels": [{"name": "level2_batch", "product_ids": [BTC]}]}) == [
-        Subscribed("level2_batch", BTC)
-    ]
-
-
-@pytest.mark.parametrize("events", [None, [], [1], [{}], [{"subscriptions": []}]])
-def test_acknowledgement_without_a_list_ends_nothing(events: Any) -> None:
-    connection = CoinbaseConnection()
-    decode(ack(0, BTC), connection)
-    odd = ack(1) | {"events": events}
-    assert decode(odd, connection) == [Numbered(1), Other("subscriptions without a list", known=False)]
-    assert decode(ack(2, BTC), connection) == [Numbered(2), Other("subscriptions")]
-
-
-@pytest.mark.parametrize("channels", [None, "x", {}, [1]])
-def test_acknowledgement_of_exchange_without_a_list_ends_nothing(channels: Any) -> None:
-    connection = CoinbaseConnection()
-    decode(ACK, connection)
-    odd = {"type": "subscriptions", "channels": channels}
-    assert decode(odd, connection) == [Other("subscriptions without a list", known=False)]
-    assert decode(ACK, connection) == [Other("subscriptions")]
-
-
-@pytest.mark.parametrize(
-    ("sent", "event"),
-    [
-        (
-            {"type": "error", "message": "Failed to subscribe", "reason": "ETH-XYZ is not a valid product"},
-            Refused("Failed to subscribe", "ETH-XYZ is not a valid product"),
-        ),
-        ({"type": "error", "message": "authentication failure"}, Refused("error", "authentication failure")),
-        ({"type": "error"}, Refused("error", "None")),
-    ],
-)
-def test_errors_are_refusals(sent: Any, event: Event) -> None:
-    assert decode(sent) == [event]
-
-
-# ---- products in USDC -----------------------------------------------------------------------------------------------
-
-
-def insts(channel: str, product: str, *asked: str) -> list[str]:
-    """Tell which instruments get what comes of a product on a connection with these subscriptions."""
-    connection = CoinbaseConnection()
-    connection.subscribe([(channel, inst) for inst in asked])
-    sent = advanced(1, event(product=product)) if channel == "level2" else UPDATE | {"product_id": product}
-    return [push.inst for push in pushed(sent, connection)]
-
-
-def test_product_in_usd_is_what_was_subscribed_in_usdc() -> None:
-    assert insts("level2", BTC, "BTC-USDC") == ["BTC-USDC"]
-    assert insts("level2", BTC, "BTC-USDC", BTC) == [BTC, "BTC-USDC"]
-    assert insts("level2", BTC, "ETH-USDC") == [BTC]
-    assert insts("level2", "BTC-USDC", "BTC-USDC") == ["BTC-USDC"]
-    assert insts("level2_batch", BTC, "BTC-USDC") == ["BTC-USDC"]
-    assert insts("level2_batch", BTC, "BTC-USDC", BTC) == [BTC]
-
-
-@pytest.mark.parametrize("base", ["USDT", "EURC"])
-def test_products_with_books_of_their_own_in_usdc_are_no_others(base: str) -> None:
-    assert insts("level2", f"{base}-USD", f"{base}-USDC", f"{base}-USD") == [f"{base}-USD"]
-    assert insts("level2", f"{base}-USD", f"{base}-USDC") == [f"{base}-USD"]
-
-
-def test_acknowledgement_and_odd_frame_name_what_was_subscribed() -> None:
-    connection = CoinbaseConnection()
-    connection.subscribe([("level2", "BTC-USDC")])
-    assert decode(ack(0, BTC), connection) == [Numbered(0), Subscribed("level2", "BTC-USDC")]
-    with pytest.raises(SchemaError) as caught:
-        decode(advanced(1, event() | {"updates": None}), connection)
-    assert caught.value.inst == "BTC-USDC"
-
-
-def test_connections_remember_their_own_subscriptions() -> None:
-    one, other = COINBASE.connection({}), COINBASE.connection({})
-    one.subscribe([("level2", "BTC-USDC")])
-    (push,) = [each for each in other.decode(json.dumps(advanced())) if isinstance(each, BookPush)]
-    assert push.inst == BTC
-
-
 # ---- the venue ------------------------------------------------------------------------------------------------------
 
 
@@ -442,54 +295,3 @@ def test_rest_books_and_checksums_are_refused() -> None:
     with pytest.raises(VenueError, match="no checksum"):
         COINBASE.checksum([], [])
     assert COINBASE.checksum_given(1) is False
-
-
-# GET /products/BTC-USD, captured by a third party on 19 June 2026; a list of such is GET /products.
-PRODUCT = (
-    '{"id":"BTC-USD","base_currency":"BTC","quote_currency":"USD","quote_increment":"0.01","base_increment":"0.00000001",'
-    '"display_name":"BTC-USD","min_market_funds":"1","margin_enabled":false,"post_only":false,"limit_only":false,'
-    '"cancel_only":false,"status":"online","status_message":"","trading_disabled":false,"fx_stablecoin":false,'
-    '"max_slippage_percentage":"0.02000000","auction_mode":false,"high_bid_limit_percentage":""}'
-)
-
-
-def test_listing_in_the_normal_form() -> None:
-    assert COINBASE.instrument_paths(["perp", "spot"]) == ["/products"]
-    assert COINBASE.instrument_paths(["perp", "futures", "option"]) == []
-    assert COINBASE.further_instrument_paths("[]") == []
-    (one,) = COINBASE.decode_instruments(f"[{PRODUCT}]")
-    assert (one.venue, one.inst, one.symbol, one.base, one.quote, one.settle) == (
-        "coinbase",
-        "BTC-USD",
-        "BTC/USD",
-        "BTC",
-        "USD",
-        None,
-    )
-    assert (one.market, one.kind, one.size_unit, one.contract_value) == ("spot", None, "base", None)
-    assert (one.tick, one.lot, one.state, one.list_utc) == ("0.01", "0.00000001", "online", None)
-    assert one.raw == json.loads(PRODUCT)
-    assert COINBASE.code_of(one) == "BTC-USD"
-
-
-def test_delisted_products_and_odd_steps() -> None:
-    changed = json.loads(PRODUCT) | {"status": "delisted", "quote_increment": "", "base_increment": 0.1}
-    (one,) = COINBASE.decode_instruments(json.dumps([changed]))
-    assert (one.state, one.tick, one.lot) == ("delisted", None, None)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"message":"Public rate limit exceeded"}',
-        "<html>",
-        "[1]",
-        f'[{PRODUCT},{{"id":""}}]',
-        PRODUCT.replace("BTC-USD", "").join("[]"),
-        "[" * 2000,
-        '[{"id":"A-B","base_currency":"A","quote_currency":null}]',
-    ],
-)
-def test_answers_that_are_no_list_of_products(body: str) -> None:
-    with pytest.raises(VenueError, match="Coinbase"):
-        COINBASE.decode_instruments(body)

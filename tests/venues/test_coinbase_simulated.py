@@ -9,8 +9,7 @@ import pytest
 from l2_exporter.core.state import Standing
 from l2_exporter.core.timetext import utc_text
 from l2_exporter.venues.registry import venue_named
-from tests.contract.test_chaos import some_faults
-from tests.tools.contract import Subject, recorded, shown
+from tests.tools.contract import Subject, recorded
 from tests.venues.in_memory import CONN, InMemory
 
 INSTS = ("BTC-USD", "ETH-USD")
@@ -116,8 +115,17 @@ def test_book_in_usdc_is_recorded_under_its_own_name_alone_and_beside_the_one_in
     ]
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
-def test_whatever_goes_wrong_on_a_counted_connection(tmp_path: Path, seed: int) -> None:
+TROUBLES = (
+    "drop:0.03,duplicate:0.03,reorder:0.02",
+    "corrupt:0.04,garbage:0.02,drop_snapshot:0.2,drop:0.02",
+    "close@9s,close_mid_frame@20s/{A},half_open:3m@15s/{C},stall:3s@30s",
+    "drop:0.05/{A},close@14s/{A},quiet:9s@20s,crossed:3s@35s",
+)
+
+
+@pytest.mark.parametrize("faults", TROUBLES)
+def test_whatever_goes_wrong_on_a_counted_connection(tmp_path: Path, faults: str) -> None:
     subject = Subject(VENUE, VENUE.channels["level2"])
-    recording = recorded(subject, tmp_path / "v", shown(subject, some_faults(seed)), seed=seed, seconds=45)
+    recording = recorded(subject, tmp_path / "v", faults, seed=4, seconds=45)
+    assert recording.losses() != []
     assert (recording.wrong(), recording.undeclared()) == ([], [])

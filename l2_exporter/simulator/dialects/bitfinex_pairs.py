@@ -53,7 +53,7 @@ def instrument(inst: str, start_ns: int) -> Instrument:
         base, quote = base.removesuffix("F0"), quote.removesuffix("F0")
     invented = (Random(f"price/{base}").randint(20_000, 90_000), Grid(1, 4), 200 * LOTS)
     price, tick, size = _KNOWN.get(inst) or invented
-    fewest, most = (235, 275) if inst == _DEEP else (40, 60)
+    fewest, most = (248, 280) if inst == _DEEP else (40, 60)
     return Instrument(
         inst=inst,
         base=base,
