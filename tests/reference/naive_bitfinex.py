@@ -1,6 +1,6 @@
 """Books of a Bitfinex tape, kept the plainest way: one dict a side and a copy after every array.
 
-Written from the venue's documents; it imports nothing of the recorder. `with_times` adds what a recording of 2021 lacks.
+Written from the venue's documents; it imports nothing of the recorder. `with_times` adds what the recording lacks.
 """
 
 import json

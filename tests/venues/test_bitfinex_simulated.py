@@ -1,4 +1,4 @@
-"""The recorder on a simulated Bitfinex: true lines to the last digit, and a lost array that costs each book one loss."""
+"""The recorder on a simulated Bitfinex: true lines to the last digit; a lost array, which costs each book a loss."""
 
 import json
 
