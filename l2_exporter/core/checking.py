@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from l2_exporter.core.book import Book
-from l2_exporter.core.events import BookPush
+from l2_exporter.core.events import BookPush, Push
 from l2_exporter.core.venue import Venue
 
 
@@ -47,7 +47,8 @@ class ChecksumPolicy:
     def canary(self, push: BookPush, book: Book) -> str | None:
         """Name the reason why this message's channel gives no checksum, the first time that is seen."""
         channel = self.venue.channels[push.channel]
-        if not channel.checksum or channel.checksum_apart or self.venue.checksum_given(push.checksum):
+        apart = channel.checksum_apart and push.push is not Push.CHECKSUM
+        if not channel.checksum or apart or self.venue.checksum_given(push.checksum):
             return None
         if push.checksum is not None and book.is_empty():
             return None

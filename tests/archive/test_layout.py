@@ -205,7 +205,8 @@ def test_datasets_that_are_none(dataset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "dataset", ["l2_perps", "l2_spot.books-l2-tbt", "l2_perps.depth20", "l2_perps.bookTicker", "l3_spot", "l3_spot_books"]
+    "dataset",
+    ["l2_perps", "l2_spot.books-l2-tbt", "l2_perps.depth20", "l2_perps.bookTicker", "l3_spot", "l3_spot_books"],
 )
 def test_datasets(dataset: str) -> None:
     path = VAULT.hour_file("okx", dataset, "x", HOUR)

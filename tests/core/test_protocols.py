@@ -1,4 +1,4 @@
-"""What venues promise that OKX does not: streams of changes only, numbers of a whole connection, checksums apart.
+"""What venues promise that OKX does not: streams of changes only, windows cut by the client, no time, a limited life.
 
 Each case on a venue that does not exist (tests/tools/madeup.py), so that nothing but the core decides.
 """
@@ -14,7 +14,6 @@ from tests.tools.madeup import (
     BIDS,
     INST,
     LINK,
-    LINKWIDE,
     MS,
     OTHER,
     PUSHED,
@@ -39,12 +38,10 @@ def seeded(*insts: str) -> Driver:
     return driver
 
 
-def pushed(channel: Channel = PUSHED, *insts: str) -> Driver:
-    """Return a driver whose books were pushed, each with the next number, from 10 on."""
-    driver = Driver(channel, *insts)
-    for number, inst in enumerate(driver.insts, start=10):
-        field = "n" if channel is LINKWIDE else "seq"
-        driver.send(100, "snapshot", inst=inst, bids=BIDS, asks=ASKS, **{field: number})
+def pushed(channel: Channel = PUSHED) -> Driver:
+    """Return a driver whose book was pushed at number 10."""
+    driver = Driver(channel)
+    driver.send(100, "snapshot", bids=BIDS, asks=ASKS, seq=10)
     driver.taken()
     return driver
 
