@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: test demo record soak check lint types layers format clean
+.PHONY: test demo record soak bench-retention check lint types layers format clean
 
 test: $(STAMP)  ## all tests (under 5 minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n auto
@@ -17,6 +17,9 @@ record: $(STAMP)  ## record for real, into ./vault, until Ctrl-C
 
 soak: $(STAMP)  ## the long tests: kills, many seeds, memory over time
 	$(BIN)/python -m pytest -m soak
+
+bench-retention: $(STAMP)  ## what retention costs and saves, beside gzip -6 and zstd -3 (five minutes)
+	$(BIN)/python -m benchmarks.retention
 
 check: $(STAMP) lint types layers test  ## what every change must pass
 

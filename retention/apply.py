@@ -8,12 +8,12 @@ record the tombstone, delete the hour and then its manifest; a manifest that is 
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from l2_exporter.archive import layout
 from retention import codec
-from retention.content import Content, Gauge, Proof, Tick, blocks, mark_of, read_proof
+from retention.content import EMPTY_SHA256, Content, Gauge, Proof, Tick, blocks, mark_of, read_copy, read_proof
 from retention.disk import Disk
 from retention.errors import ProofError, RetentionError
 from retention.inventory import Item, Leftover, Stored
@@ -105,8 +105,8 @@ class Applier:
         self._refuse_writers(item, source)
         manifest = self._manifest(item)
         plain = self._sound(source, manifest)
-        packed = read_proof(self._disk, item.packed[0].path, self._tick)
-        _refuse_difference(plain, packed)
+        path = item.packed[0].path
+        packed = read_copy(self._disk, path, self._tick, path.suffix, plain.content)
         self._disk.sync_folder(source.parent)
         return self._replaced(action, item, plain, packed, manifest)
 
@@ -146,7 +146,7 @@ class Applier:
 
     def _delete_manifest(self, action: Action, item: Item, manifest: Manifest) -> Outcome:
         """Delete the manifest of an hour without lines, or of one whose file is deleted already."""
-        if manifest.content.lines == 0 and manifest.content.size == 0:
+        if manifest.content == Content(0, EMPTY_SHA256, 0) and manifest.content.lines == 0:
             self._record.append(Entry("deleted", item, action.reason, None, manifest))
         elif not self._record.tombstone_of(item, manifest):
             raise ProofError(f"its manifest tells of {manifest.content.lines} lines, but there is no hour file")
@@ -191,9 +191,8 @@ class Applier:
         _refuse_flaw(plain)
         if manifest is not None:
             manifest.check(plain.content)
-        packed = read_proof(self._disk, tmp, self._tick, final.suffix)
-        _refuse_difference(plain, packed)
-        return Proof(final, packed.content, packed.size, packed.sha256, packed.mark, None)
+        packed = read_copy(self._disk, tmp, self._tick, final.suffix, plain.content)
+        return replace(packed, path=final)
 
     def _sound(self, path: Path, manifest: Manifest | None) -> Proof:
         """Read a file that is to go, and hold it against the manifest."""
@@ -207,7 +206,7 @@ class Applier:
         return read_manifest(self._disk, item.manifest.path) if item.manifest else None
 
     def _refuse_writers(self, item: Item, path: Path) -> None:
-        if self._writers.is_writing(item.venue, self._disk.lstat(path)):
+        if self._writers.is_writing(item.venue, self._disk.lstat(path), item.end_ns):
             raise ProofError("it is being written by the process that holds the venue's lock; left for the next run")
 
     def _refuse_change(self, proof: Proof) -> None:

@@ -77,7 +77,7 @@ cli.add_command(schedule_command.command)
 @click.option("--compress-after", metavar="T", help="Age of an hour to compress: 90m, 6h (default), never.")
 @click.option("--delete-after", metavar="T", help="Age of an hour to delete: 5d (default), never.")
 @click.option("--codec", metavar="C", help="gzip (default) or zstd.")
-@click.option("--level", type=int, metavar="N", help="Of the codec: gzip 1-9 (default 5), zstd 1-22 (default 9).")
+@click.option("--level", type=int, metavar="N", help="Of the codec: gzip 1-9 (default 6), zstd 1-22 (default 9).")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--now", metavar="ISO", help="Count ages as of this time, 2026-11-21T15:00:00Z, not of the clock.")
 @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Files at a time (default: CPUs, at most 4).")
@@ -90,7 +90,7 @@ def run(now: str | None, jobs: int | None, dry_run: bool, as_json: bool, **flags
     """
     chosen = settings.load(flags)
     root = chosen.vault
-    click.echo(f"vault: {root}", err=as_json)
+    click.echo(f"vault: {_encodable(str(root))}", err=as_json)
     now_ns = _now_ns(now)
     codec.require(chosen.policy.codec)
     if not root.is_dir():
@@ -136,6 +136,12 @@ def _run(job: Job, root: Path, planning: Callable[[], Plan], *, quiet: bool) -> 
         lines += [("WARNING", f"left {path}: {why}") for path, why in made.failed]
         log.append(root, [*lines, ("INFO", report.summary_line(result, made))])
     return made, result
+
+
+def _encodable(text: str) -> str:
+    """Write what the console's code page does not have as an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from retention.errors import ConfigError, ProofError
 from retention.policy import Codec
 
 _GZIP_BITS = 31
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 17
 
 
 class Packer(Protocol):

@@ -6,8 +6,8 @@ The end is sound when it is what the recorder leaves: the last MiB is whole line
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -15,12 +15,15 @@ import orjson
 from retention.codec import BLOCK_BYTES, unpacked
 from retention.disk import Disk
 from retention.errors import ProofError
+from retention.policy import Codec
 
 TAIL_BYTES = 1 << 20
 """How much of a file's end is checked at least; the recorder's own repair checks as much."""
 
 TAIL_LIMIT_BYTES = 64 << 20
 """How much of it is kept while no line ends in it."""
+
+_PACKED = frozenset(codec.suffix for codec in Codec)
 
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
@@ -30,11 +33,11 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Plain bytes: how many, their digest, and how many of them end a line."""
+    """Plain bytes: how many, their digest, and how many of them end a line, which follows from the digest."""
 
     size: int
     sha256: str
-    lines: int
+    lines: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,29 @@ class Proof:
     flaw: str | None
 
 
-class Gauge:
+class Sum:
+    """Length and digest of bytes as they pass."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what has passed."""
+        return self._digest.hexdigest()
+
+    def add(self, block: bytes) -> None:
+        """Take note of the next bytes."""
+        self._digest.update(block)
+        self.size += len(block)
+
+
+class Gauge(Sum):
     """Sums up plain bytes as they pass, and keeps the last of them."""
 
     def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-        self._size = 0
+        super().__init__()
         self._lines = 0
         self._tail: deque[tuple[bytes, int]] = deque()
         self._tail_size = 0
@@ -73,9 +93,8 @@ class Gauge:
         """Take note of the next bytes."""
         if not block:
             return
+        super().add(block)
         count = block.count(b"\n")
-        self._digest.update(block)
-        self._size += len(block)
         self._lines += count
         self._tail.append((block, count))
         self._tail_size += len(block)
@@ -87,7 +106,7 @@ class Gauge:
 
     def content(self) -> Content:
         """Tell what has passed."""
-        return Content(self._size, self._digest.hexdigest(), self._lines)
+        return Content(self.size, self.sha256, self._lines)
 
     def flaw(self) -> str | None:
         """Tell what is wrong with the end; None: nothing."""
@@ -97,9 +116,9 @@ class Gauge:
         if not tail.endswith(b"\n"):
             rest = len(tail) - tail.rfind(b"\n") - 1
             return f"its end is torn: {rest} bytes without an end of line"
-        lines = tail[:-1].split(b"\n")
-        cut = len(tail) < self._size
-        bad = sum(not _is_object(line) for line in lines[1 if cut else 0 :])
+        lines = tail[:-1].split(b"\n")[1 if len(tail) < self.size else 0 :]
+        lines = lines[-_count_of_last(lines) :]
+        bad = sum(not _is_object(line) for line in lines)
         return f"its end is not sound: {bad} of the last {len(lines)} lines are no JSON object" if bad else None
 
     def _may_drop(self, block: bytes, ends: int) -> bool:
@@ -108,32 +127,66 @@ class Gauge:
         return left >= TAIL_LIMIT_BYTES or (left >= TAIL_BYTES and self._tail_lines - ends > 1)
 
 
+def _count_of_last(lines: Sequence[bytes]) -> int:
+    """Count how many of the last lines reach over the part of a file's end that is checked."""
+    size = 0
+    for count, line in enumerate(reversed(lines), 1):
+        size += len(line) + 1
+        if size >= TAIL_BYTES:
+            return count
+    return len(lines)
+
+
 def mark_of(stat: os.stat_result) -> tuple[int, ...]:
     """Tell one state of a file from all others."""
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def read_proof(disk: Disk, path: Path, tick: Tick, suffix: str | None = None) -> Proof:
-    """Read a whole file, decompressing it by the end of its name, or by `suffix`.
+def read_proof(disk: Disk, path: Path, tick: Tick) -> Proof:
+    """Read a whole file, decompressing it by the end of its name, and judge its end.
 
     Raises:
         OSError: it cannot be read.
         ProofError: it is damaged, or it changed while it was read.
     """
+    gauge = Gauge()
+    stored, mark = _read(disk, path, tick, path.suffix, gauge)
+    return Proof(path, gauge.content(), stored.size, stored.sha256, mark, gauge.flaw())
+
+
+def read_copy(disk: Disk, path: Path, tick: Tick, suffix: str, plain: Content) -> Proof:
+    """Read a whole compressed file, whatever its name, that is to hold the same as one that was read and judged.
+
+    Raises:
+        OSError: it cannot be read.
+        ProofError: it is damaged, holds something else, or it changed while it was read.
+    """
+    found = Sum()
+    stored, mark = _read(disk, path, tick, suffix, found)
+    if (found.size, found.sha256) != (plain.size, plain.sha256):
+        raise ProofError(
+            f"{path.name} holds {found.size} bytes with digest {found.sha256}, "
+            f"its plain file {plain.size} with {plain.sha256}"
+        )
+    return Proof(path, plain, stored.size, stored.sha256, mark, None)
+
+
+def _read(disk: Disk, path: Path, tick: Tick, suffix: str, plain: Sum) -> tuple[Sum, tuple[int, ...]]:
+    """Sum up a file's plain bytes; return what is on disk, and the state of the file."""
+    stored = plain if suffix not in _PACKED else Sum()
     fd = disk.open_read(path)
     try:
         mark = mark_of(disk.stat(fd))
-        gauge, stored = Gauge(), Gauge()
-        for block in unpacked(_counted(blocks(disk, fd, tick), stored), path.suffix if suffix is None else suffix):
-            gauge.add(block)
+        source = blocks(disk, fd, tick)
+        for block in source if stored is plain else unpacked(_counted(source, stored), suffix):
+            plain.add(block)
         if mark_of(disk.stat(fd)) != mark:
             raise ProofError("it changed while it was read")
     finally:
         disk.close(fd)
-    on_disk = stored.content()
-    if on_disk.size != mark[2]:
-        raise ProofError(f"{on_disk.size} of its {mark[2]} bytes could be read")
-    return Proof(path, gauge.content(), on_disk.size, on_disk.sha256, mark, gauge.flaw())
+    if stored.size != mark[2]:
+        raise ProofError(f"{stored.size} of its {mark[2]} bytes could be read")
+    return stored, mark
 
 
 def blocks(disk: Disk, fd: int, tick: Tick) -> Iterator[bytes]:
@@ -143,9 +196,9 @@ def blocks(disk: Disk, fd: int, tick: Tick) -> Iterator[bytes]:
         yield block
 
 
-def _counted(source: Iterator[bytes], gauge: Gauge) -> Iterator[bytes]:
+def _counted(source: Iterator[bytes], counted: Sum) -> Iterator[bytes]:
     for block in source:
-        gauge.add(block)
+        counted.add(block)
         yield block
 
 

@@ -73,10 +73,6 @@ class Disk:
         """Delete a folder that is empty; any other is refused by the system."""
         path.rmdir()
 
-    def make_folders(self, path: Path) -> None:
-        """Make a folder and those above it."""
-        path.mkdir(parents=True, exist_ok=True)
-
     def sync_folder(self, folder: Path) -> None:
         """Wait until the names in a folder would survive a loss of power; Windows has no such call."""
         if _WINDOWS:

@@ -3,6 +3,7 @@
 It is the job's own: the recorders' locks are neither taken nor waited for.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -47,12 +48,21 @@ def held(path: Path) -> Iterator[None]:
     try:
         if not _try_lock(fd):
             raise BusyError(f"another retention job (process {_pid_in(fd)}) works on this vault; it holds {path}")
-        os.ftruncate(fd, 0)
-        os.lseek(fd, 0, os.SEEK_SET)
-        os.write(fd, f"{os.getpid()}\n".encode())
+        _write_pid(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _write_pid(fd: int) -> None:
+    """Say who holds it, if the disk has room: on a full one the job may be what makes some."""
+    try:
+        os.ftruncate(fd, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _pid_in(fd: int) -> str:

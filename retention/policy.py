@@ -27,8 +27,8 @@ class Codec(StrEnum):
 
     @property
     def usual_level(self) -> int:
-        """Level where none is asked for; docs/RETENTION.md has the figures."""
-        return {Codec.GZIP: 5, Codec.ZSTD: 9}[self]
+        """Level where none is asked for; docs/BENCHMARKS.md has the figures, docs/RETENTION.md the reason."""
+        return {Codec.GZIP: 6, Codec.ZSTD: 9}[self]
 
     @property
     def highest_level(self) -> int:

@@ -55,16 +55,23 @@ class Writers:
     A replay writes hours that are long over, and its lines would be lost if such a file were replaced under it.
     Windows refuses to delete an open file; elsewhere the files that the holder of the venue's lock has open are
     looked up in /proc, where there is one. A file that nobody has written to for an hour is only being kept open.
+    A replay of many books closes files and comes back to them: what was written lately, but long after its hour, is
+    taken for one of those as long as the holder is there.
     """
 
     def __init__(self, root: Path) -> None:
         self._vault = Vault(root)
 
-    def is_writing(self, venue: str, found: os.stat_result) -> bool:
-        """Tell whether a file is being written."""
+    def is_writing(self, venue: str, found: os.stat_result, end_ns: int) -> bool:
+        """Tell whether a file may be being written. `end_ns`: when the time ended that its path names."""
         if time.time_ns() - found.st_mtime_ns > HOUR_NS:
             return False
-        return (found.st_dev, found.st_ino) in _open_files(self._holder(venue))
+        holder = self._holder(venue)
+        if holder in (None, os.getpid()):  # ours: the lock's file tells of a process that is gone
+            return False
+        if (found.st_dev, found.st_ino) in _open_files(holder):
+            return True
+        return found.st_mtime_ns > end_ns + HOUR_NS and self._is_at_work(venue, holder)
 
     def _holder(self, venue: str) -> int | None:
         try:
@@ -73,8 +80,19 @@ class Writers:
             return None
         return int(text) if text.isdecimal() and len(text) < 11 else None
 
+    def _is_at_work(self, venue: str, holder: int) -> bool:
+        """Tell whether the holder still holds the lock; where its files are not known, whether it runs."""
+        if not _runs(holder):
+            return False
+        files = _open_files(holder)
+        try:
+            lock = self._vault.lock_file(venue).stat()
+        except OSError:
+            return False
+        return not files or (lock.st_dev, lock.st_ino) in files
 
-def _open_files(pid: int | None) -> set[tuple[int, int]]:
+
+def _open_files(pid: int) -> set[tuple[int, int]]:
     """List the files a process has open, by device and inode; none where that cannot be known."""
     found = set()
     try:

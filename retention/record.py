@@ -25,6 +25,8 @@ FORMAT = 1
 RESERVE_BYTES = 1 << 18
 """Kept on the disk so that a full one still takes the tombstones that make room."""
 
+NO_ROOM = "the disk has no room for the record, without which nothing is deleted: free 1 MB of it by hand"
+
 Key = tuple[object, ...]
 """What makes two lines say the same: action, paths, digests of stored file and manifest."""
 
@@ -133,8 +135,10 @@ class Record:
         try:
             self._append(line)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._reserve.exists():
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
+            if not self._reserve.exists():
+                raise OSError(error.errno, NO_ROOM) from error
             self._disk.remove(self._reserve)
             self._append(line)
 
@@ -160,7 +164,8 @@ class Record:
             try:
                 self._size = _whole_size(self._path)
                 self._disk.truncate(fd, self._size)
-                self._disk.sync_folder(self._path.parent)
+                for folder in (self._root, self._path.parents[1], self._path.parent):  # a first run has made them
+                    self._disk.sync_folder(folder)
             except OSError:
                 self._disk.close(fd)
                 raise

@@ -42,9 +42,9 @@ def would_free(made: Plan) -> tuple[int, int]:
 def plan_lines(made: Plan, root: Path) -> Iterator[str]:
     """Tell what would be done."""
     for action in made.actions:
-        yield f"{action.kind} {_relative(action, root)} {size_text(action.size)}: {action.reason}"
+        yield f"{action.kind} {_shown(_relative(action, root))} {size_text(action.size)}: {action.reason}"
     for path, why in made.failed:
-        yield f"left {path.relative_to(root).as_posix()}: {why}"
+        yield f"left {_shown(_under(path, root))}: {why}"
     sure, perhaps = would_free(made)
     yield from notes(made.skipped, root)
     yield (
@@ -56,7 +56,7 @@ def plan_lines(made: Plan, root: Path) -> Iterator[str]:
 def outcome_line(outcome: Outcome, root: Path) -> str:
     """Tell what became of one action."""
     action = outcome.action
-    name = _relative(action, root)
+    name = _shown(_relative(action, root))
     if outcome.left is not None:
         return f"left {name}: {outcome.left}"
     wrote = f" -> {size_text(outcome.wrote)}" if outcome.wrote else ""
@@ -79,7 +79,7 @@ def summary_line(result: Result, made: Plan) -> str:
 def notes(skipped: Sequence[tuple[Path, str]], root: Path) -> Iterator[str]:
     """Tell what was passed over, the first of it."""
     for path, why in skipped[:SHOWN_NOTES]:
-        yield f"note: {path.relative_to(root).as_posix()}: {why}"
+        yield f"note: {_shown(_under(path, root))}: {why}"
     if len(skipped) > SHOWN_NOTES:
         yield f"note: and {len(skipped) - SHOWN_NOTES} more that were passed over"
 
@@ -137,6 +137,11 @@ def _outcome(outcome: Outcome, root: Path) -> dict[str, object]:
 
 def _relative(action: Action, root: Path) -> str:
     return _under(path_of(action.subject), root)
+
+
+def _shown(name: str) -> str:
+    """Write a name so that any console can show it on one line; the archive's own names are plain ASCII."""
+    return "".join(char if char.isascii() and char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
 def _under(path: Path, root: Path) -> str:

@@ -59,7 +59,10 @@ class Flaw(StrEnum):
     GAP_ID = "gap_id"  # a gap without an id, or with another's
     LIVE_ID = "live_id"  # the end of a gap that never began
     # of a manifest
-    MANIFEST = "manifest"  # it disagrees with its path or with the hour file
+    MANIFEST = "manifest"  # it disagrees with its path, with the hour file or with the manifest before it
+    # of the retention job's record
+    RECORD = "record"  # it contradicts itself, or what is there
+    MISSING = "missing"  # what it or a manifest vouches for is gone, and no tombstone tells of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,11 @@
-"""Verifying an archive: every line, hour file, ledger and manifest, each against itself and against the others."""
+"""Verifying an archive: lines, hour files, ledgers, manifests, what retention did, each against itself and the others.
+
+A recorder and the retention job may be at work meanwhile. So the record of what was deleted is read last: whatever was
+gone before has its tombstone by then.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from l2_exporter.archive import layout
@@ -11,12 +16,12 @@ from l2_exporter.archive.stored import read_object
 from l2_exporter.archive.verify_episode import EpisodeChecker
 from l2_exporter.archive.verify_ledger import LIVE, LedgerChecker
 from l2_exporter.archive.verify_line import HourChecker
-from l2_exporter.archive.verify_manifest import HourSummary, ManifestChecker
+from l2_exporter.archive.verify_manifest import HourSummary, Link, ManifestChecker
+from l2_exporter.archive.verify_record import RecordChecker, record_files
+from l2_exporter.archive.verify_retained import Deleted, Found, Retained, plain_name
 from l2_exporter.archive.verify_select import Selection, Venue, select, venue_of
 from l2_exporter.core.errors import ArchiveError
 from l2_exporter.core.venue import DATASETS
-
-HourKey = tuple[Venue, str, str, int]
 
 
 def verify(paths: Iterable[Path], rules: Rules) -> Iterator[Defect]:
@@ -34,21 +39,24 @@ class Verification:
     Attributes:
         files: files read so far; lines: their lines.
         not_live: manifests and ledger files that tell of lines not from the venue itself, each with the `origin`.
+        deleted: what retention deleted, with a tombstone.
     """
 
     def __init__(self, selection: Selection, rules: Rules, file_done: Callable[[], None] = lambda: None) -> None:
         self.files = 0
         self.lines = 0
         self.not_live: list[tuple[Path, str]] = []
+        self.deleted: list[Deleted] = []
         self._selection = selection
         self._rules = rules
         self._file_done = file_done
         self._episodes: dict[Venue, EpisodeChecker] = {}
-        self._sealed = {_hour_key(manifest) for manifest in selection.manifests}
-        self._summaries: dict[HourKey, HourSummary | None] = {}
+        self._sealed = {plain_name(manifest.path) for manifest in selection.manifests}
+        self._summaries: dict[Path, HourSummary | None] = {}
+        self._found = {root: Found() for root in selection.roots()}
 
     def run(self) -> Iterator[Defect]:
-        """Yield the defects: ledgers first, then hour files, then manifests, each kind in order of paths."""
+        """Yield the defects: of ledgers, hour files, manifests, retention, each kind in order of paths."""
         for path in self._selection.misnamed:
             yield Defect(path, 0, Flaw.FOREIGN_FILE, "readers would take it for a line file")
         for path in self._selection.links:
@@ -58,10 +66,11 @@ class Verification:
         for hour in self._selection.hours:
             yield from self._check_hour(hour)
             self._count_file()
-        manifests = ManifestChecker()
         for manifest in self._selection.manifests:
-            yield from self._check_manifest(manifests, manifest)
+            yield from self._check_manifest(manifest)
             self._count_file()
+        for root, found in self._found.items():
+            yield from self._check_retained(root, found)
 
     def _count_file(self) -> None:
         self.files += 1
@@ -95,17 +104,43 @@ class Verification:
         return (venue[0] / "meta").is_dir() or any(hour.path not in singles for hour in hours)
 
     def _check_hour(self, hour: HourPath) -> Iterator[Defect]:
-        key = _hour_key(hour)
-        is_second = key in self._summaries
-        if is_second:
-            yield Defect(hour.path, 0, Flaw.TWO_SUFFIXES, "the hour stands in another file too")
+        """Check an hour file, or what retention has made of it since it was listed."""
+        for place in self._places(hour):
+            try:
+                yield from self._read_hour(place)
+            except FileNotFoundError:
+                continue
+            return
+        self._found[venue_of(hour)[0]].vanished.append(hour.path)
+
+    def _places(self, hour: HourPath) -> Iterator[HourPath]:
+        """Yield where an hour file is, and where it may be if it is gone from there."""
+        yield hour
+        listed = {other.path for other in self._selection.hours}
+        for suffix in layout.LINE_SUFFIXES[1:]:
+            path = plain_name(hour.path).with_suffix(suffix)
+            if path not in listed:
+                yield replace(hour, path=path, suffix=suffix)
+
+    def _read_hour(self, hour: HourPath) -> Iterator[Defect]:
+        """Check an hour file.
+
+        Raises:
+            FileNotFoundError: it is gone; nothing was yielded.
+        """
+        name = plain_name(hour.path)
+        is_second = name in self._summaries
         summary = HourSummary()
         whole = True
         for defect in _each_line(hour.path, self._line_check(hour, summary, is_second=is_second), summary):
             whole = whole and defect.reason is not Flaw.DAMAGED
             yield defect
+        if is_second:
+            yield Defect(hour.path, 0, Flaw.TWO_SUFFIXES, "the hour stands in another file too")
         self.lines += summary.lines
-        self._summaries[key] = summary if whole and key in self._sealed else None
+        self._summaries[name] = summary if whole and name in self._sealed else None
+        copies = self._found[venue_of(hour)[0]].hours.setdefault(name, [])
+        copies.append((hour.path, summary.digest.hexdigest() if whole else None))
 
     def _line_check(
         self, hour: HourPath, summary: HourSummary, *, is_second: bool
@@ -125,27 +160,51 @@ class Verification:
 
         return check
 
-    def _check_manifest(self, checker: ManifestChecker, manifest: HourPath) -> Iterator[Defect]:
+    def _check_manifest(self, manifest: HourPath) -> Iterator[Defect]:
+        found = self._found[venue_of(manifest)[0]]
+        name = plain_name(manifest.path)
         try:
             data = manifest.path.read_bytes()
+        except FileNotFoundError:
+            found.vanished.append(manifest.path)
+            return
         except OSError as error:
             yield Defect(manifest.path, 0, Flaw.DAMAGED, str(error))
             return
-        for reason, detail in checker.check(manifest, data, self._summaries.get(_hour_key(manifest))):
+        checker = ManifestChecker()
+        for reason, detail in checker.check(manifest, data, self._summaries.get(name)):
             yield Defect(manifest.path, 0, reason, detail)
         if checker.origin not in (None, LIVE):
             self.not_live.append((manifest.path, str(checker.origin)))
+        if checker.seal is not None:
+            found.links[name] = Link(checker.seal, manifest.path, 0)
 
-
-def _hour_key(hour: HourPath) -> HourKey:
-    return venue_of(hour), hour.dataset, hour.inst, hour.hour
+    def _check_retained(self, root: Path, found: Found) -> Iterator[Defect]:
+        """Read the whole record of a vault, but report only on those of its files that were selected."""
+        checker = RecordChecker(root)
+        retained = Retained(root, found, self._selection.covers)
+        for path in record_files(root):
+            defects = list(_check_record(checker, retained, path))
+            if self._selection.covers(path):
+                yield from defects
+                self._count_file()
+        yield from retained.judge()
+        self.deleted += retained.deleted.values()
 
 
 def _check_ledger(checker: LedgerChecker, ledger: LedgerPath) -> Iterator[Defect]:
-    summary = HourSummary()
-    for defect in _each_line(ledger.path, lambda raw: checker.check(ledger, summary.lines, raw), summary):
+    for defect in _each_numbered(ledger.path, lambda number, raw: checker.check(ledger, number, raw)):
         checker.is_whole = checker.is_whole and defect.reason not in (Flaw.DAMAGED, Flaw.TORN_TAIL)
         yield defect
+
+
+def _check_record(checker: RecordChecker, retained: Retained, path: Path) -> Iterator[Defect]:
+    def check(number: int, raw: bytes) -> Iterator[Finding]:
+        yield from checker.check(path, number, raw)
+        if checker.told is not None:
+            retained.add(checker.told)
+
+    yield from _each_numbered(path, check)
 
 
 def _check_object(raw: bytes) -> Iterator[Finding]:
@@ -155,8 +214,21 @@ def _check_object(raw: bytes) -> Iterator[Finding]:
         yield flaw.finding
 
 
+def _each_numbered(path: Path, check: Callable[[int, bytes], Iterator[Finding]]) -> Iterator[Defect]:
+    """Check the lines of a file whose check is told their number; the file itself must be there."""
+    summary = HourSummary()
+    try:
+        yield from _each_line(path, lambda raw: check(summary.lines, raw), summary)
+    except FileNotFoundError as error:
+        yield Defect(path, 0, Flaw.DAMAGED, str(error))
+
+
 def _each_line(path: Path, check: Callable[[bytes], Iterator[Finding]], summary: HourSummary) -> Iterator[Defect]:
-    """Check the lines of one file and sum up their bytes; the end of a file that is torn or damaged is a defect."""
+    """Check the lines of one file and sum up their bytes; the end of a file that is torn or damaged is a defect.
+
+    Raises:
+        FileNotFoundError: it is gone; nothing was yielded.
+    """
     torn: list[bytes] = []
     try:
         for raw in read_lines(path, torn.append):
@@ -164,6 +236,8 @@ def _each_line(path: Path, check: Callable[[bytes], Iterator[Finding]], summary:
             summary.add_bytes(raw + b"\n")
             for reason, detail in check(raw):
                 yield Defect(path, summary.lines, reason, detail)
+    except FileNotFoundError:
+        raise
     except (ArchiveError, OSError) as error:
         yield Defect(path, 0, Flaw.DAMAGED, str(error))
     for rest in torn:

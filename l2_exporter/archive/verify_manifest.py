@@ -1,12 +1,13 @@
-"""Manifests: each against its path, the hour file it seals and the manifest before it."""
+"""Manifests: each against its path and the hour file it seals, and all of a book as a chain."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from l2_exporter.archive.defects import Finding, Flaw, FlawError, said
+from l2_exporter.archive.defects import Defect, Finding, Flaw, FlawError, said
 from l2_exporter.archive.layout import HourPath
 from l2_exporter.archive.schema import MANIFEST_FIELDS
 from l2_exporter.archive.stored import StoredLine, check_fields, read_object, time_ns
@@ -37,23 +38,59 @@ class HourSummary:
         self.flags.update(line.flags)
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """One manifest of a book, as others are held against it.
+
+    Attributes:
+        hour: since 1970.
+        digest: of the manifest's own bytes: what the next one names as `previous`.
+        is_read: the rest could be read and is what a manifest says; else it is empty.
+        lines, size, sha256: of the hour file.
+    """
+
+    hour: int
+    digest: str
+    is_read: bool = False
+    previous: str | None = None
+    lines: int = 0
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A manifest's place in its chain; `path` and `line`: where it stands, 0 for a file of its own."""
+
+    seal: Seal
+    path: Path
+    line: int
+
+
 class ManifestChecker:
-    """Checks manifests, given in order of their paths.
+    """Checks manifests, each by itself.
 
     Attributes:
         origin: what the manifest checked last says of its lines' origin, None if it could not be read.
+        seal: what it says to others; None before the first check.
     """
 
     def __init__(self) -> None:
         self.origin: str | None = None
-        self._previous: tuple[tuple[str, str, str], str] | None = None
+        self.seal: Seal | None = None
 
-    def check(self, place: HourPath, data: bytes, hour_file: HourSummary | None) -> Iterator[Finding]:
-        """Yield what is wrong with the next manifest. `hour_file` is None where there is none, or it is damaged."""
+    def check(
+        self, place: HourPath, data: bytes, hour_file: HourSummary | None, digest: str | None = None
+    ) -> Iterator[Finding]:
+        """Yield what is wrong with the next manifest.
+
+        Args:
+            hour_file: None where there is none, or it is damaged.
+            digest: of the file the manifest was in; None: `data` is that file.
+        """
         self.origin = None
-        book = (place.venue, place.dataset, place.inst)
-        previous = self._previous[1] if self._previous and self._previous[0] == book else None
-        self._previous = (book, hashlib.sha256(data).hexdigest())
+        digest = digest or hashlib.sha256(data).hexdigest()
+        self.seal = Seal(place.hour, digest)
         try:
             manifest = read_object(data.removesuffix(b"\n"))
             check_fields(manifest, MANIFEST_FIELDS)
@@ -62,13 +99,32 @@ class ManifestChecker:
             yield flaw.finding
             return
         self.origin = manifest["origin"]
+        numbers = (manifest["lines"], manifest["bytes"], manifest["sha256"])
+        self.seal = Seal(place.hour, digest, True, manifest["previous"], *numbers)
+        book = (place.venue, place.dataset, place.inst)
         said_book = (manifest["venue"], manifest["dataset"], manifest["inst"])
         if (*said_book, start_ns) != (*book, place.hour * HOUR_NS):
             yield Flaw.PATH, f"it is of {'/'.join(said_book)} {manifest['hour_utc']}"
-        if previous is not None and manifest["previous"] != previous:
-            yield Flaw.MANIFEST, f"{said('previous', manifest['previous'])}, the manifest before it is {previous}"
         if hour_file is not None:
             yield from _compare(manifest, hour_file)
+
+
+def check_chain(links: Iterable[Link], *, from_the_first: bool) -> Iterator[Defect]:
+    """Hold each manifest of one book against the one before it, those in tombstones included.
+
+    Args:
+        from_the_first: what there is of the book was all looked at, so that nothing can be before the first of them.
+    """
+    before: Seal | None = None
+    for link in sorted(links, key=lambda link: link.seal.hour):
+        seal = link.seal
+        if seal.is_read and before is not None and seal.previous != before.digest:
+            detail = f"{said('previous', seal.previous)}, the manifest before it is {before.digest}"
+            yield Defect(link.path, link.line, Flaw.MANIFEST, detail)
+        elif seal.is_read and before is None and from_the_first and seal.previous is not None:
+            detail = f"{said('previous', seal.previous)}; that manifest is gone, and no tombstone holds it"
+            yield Defect(link.path, link.line, Flaw.MISSING, detail)
+        before = seal
 
 
 def _compare(manifest: dict[str, Any], hour: HourSummary) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from l2_exporter.archive import layout
 from l2_exporter.archive.layout import HourPath, LedgerPath
+from l2_exporter.archive.verify_record import is_record_path
 
 T = TypeVar("T")
 
@@ -16,6 +17,7 @@ Venue = tuple[Path, str]
 
 _HOUR_DEPTH = 5
 _LEDGER_DEPTH = 3
+_RECORD_DEPTH = 2
 """How many folders below the root these files lie: a file's place tells its vault's root."""
 
 
@@ -27,20 +29,31 @@ class Selection:
         misnamed: files among the hour files that readers would take for line files, and that are none.
         links: symbolic links where these files and their folders should be; they are not followed.
         foreign: other files that have no business there.
-        singles: the paths that were given as single files.
+        tops: the paths that were given; singles: those that are single files.
     """
 
     hours: list[HourPath] = field(default_factory=list)
     manifests: list[HourPath] = field(default_factory=list)
     ledgers: list[LedgerPath] = field(default_factory=list)
+    records: list[Path] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
     misnamed: list[Path] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
+    tops: list[Path] = field(default_factory=list)
     singles: set[Path] = field(default_factory=set)
 
     def count(self) -> int:
         """Number the files that will be looked at."""
-        return len(self.hours) + len(self.manifests) + len(self.ledgers) + len(self.links)
+        return len(self.hours) + len(self.manifests) + len(self.ledgers) + len(self.records) + len(self.links)
+
+    def covers(self, path: Path) -> bool:
+        """Tell whether a path is one that was given or lies below one, whether it exists or not."""
+        return any(top == path or top in path.parents for top in self.tops)
+
+    def roots(self) -> list[Path]:
+        """List the vaults that anything of is selected, sorted."""
+        places: list[HourPath | LedgerPath] = [*self.hours, *self.manifests, *self.ledgers]
+        return sorted({venue_of(place)[0] for place in places} | {path.parents[_RECORD_DEPTH] for path in self.records})
 
 
 def select(paths: Iterable[Path]) -> Selection:
@@ -51,9 +64,9 @@ def select(paths: Iterable[Path]) -> Selection:
         OSError: a path cannot be listed, or does not exist.
     """
     selection = Selection()
-    tops = [Path(os.path.normpath(path.absolute())) for path in paths]
-    selection.singles.update(top for top in tops if not top.is_dir())
-    for file in sorted({file for top in tops for file in _files(top)}):
+    selection.tops = [Path(os.path.normpath(path.absolute())) for path in paths]
+    selection.singles.update(top for top in selection.tops if not top.is_dir())
+    for file in sorted({file for top in selection.tops for file in _files(top)}):
         _sort_in(selection, file)
     return selection
 
@@ -85,10 +98,11 @@ def _sort_in(selection: Selection, path: Path) -> None:
     hour = _placed(path, _HOUR_DEPTH, layout.parse_hour_path)
     manifest = _placed(path, _HOUR_DEPTH, layout.parse_manifest_path)
     ledger = _placed(path, _LEDGER_DEPTH, layout.parse_ledger_path)
+    record = _placed(path, _RECORD_DEPTH, is_record_path)
     among_hours = len(path.parents) > _HOUR_DEPTH and path.parents[_HOUR_DEPTH - 1].name == "raw"
     looks_like_lines = among_hours and path.name.endswith(layout.LINE_SUFFIXES)
     if path.is_symlink():
-        if hour or manifest or ledger or looks_like_lines or _is_hour_folder(path):
+        if hour or manifest or ledger or record or looks_like_lines or _is_hour_folder(path):
             selection.links.append(path)
     elif hour:
         selection.hours.append(hour)
@@ -96,6 +110,8 @@ def _sort_in(selection: Selection, path: Path) -> None:
         selection.manifests.append(manifest)
     elif ledger:
         selection.ledgers.append(ledger)
+    elif record:
+        selection.records.append(path)
     elif among_hours:
         if looks_like_lines:
             selection.misnamed.append(path)

@@ -61,9 +61,9 @@ checksum_resync = 3
 # Age at which an hour is compressed, and at which it is deleted.
 compress_after = "6h"
 delete_after = "5d"
-# gzip or zstd, and its level (gzip 1 to 9, usually 5; zstd 1 to 22, usually 9).
+# gzip or zstd, and its level (gzip 1 to 9, usually 6; zstd 1 to 22, usually 9).
 codec = "gzip"
-# level = 5
+# level = 6
 # Age at which tapes, and days of the ledger, are deleted.
 # tape_after = "5d"
 ledger_after = "never"

@@ -11,6 +11,7 @@ import click
 from l2_exporter.archive.defects import Defect
 from l2_exporter.archive.verify import Verification
 from l2_exporter.archive.verify_select import Selection, select
+from l2_exporter.core.timetext import utc_text
 from l2_exporter.venues.registry import line_rules
 
 EXAMPLES = """\b
@@ -20,6 +21,9 @@ Examples:
   l2-exporter verify --json vault | jq ".defects[]"
 """
 
+_WORDS = {"hour": "hour", "tape": "tape", "ledger": "day"}
+"""What is counted of each kind of thing that retention deletes."""
+
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -27,7 +31,7 @@ _ERASE_LINE = "\r\x1b[K"
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def command(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Check lines, order, hours, books, checksums, ledgers and manifests.
+    """Check lines, order, hours, books, checksums, ledgers and manifests; tell deleted hours from missing ones.
 
     PATH is a vault, a folder in one, or a single file. Exit code 0: all is well; 1: there are defects, listed as
     file:line reason detail (line 0: the file as a whole); 2: a path does not exist or holds nothing to verify.
@@ -54,7 +58,7 @@ def _select(paths: Sequence[Path]) -> Selection:
         except OSError as error:
             raise click.UsageError(f"{path.absolute()} cannot be verified: {error.strerror or error}.") from error
         if not found[-1].count() and not found[-1].misnamed:
-            raise click.UsageError(f"{path.absolute()} holds no hour files, ledgers or manifests to verify.")
+            raise click.UsageError(f"{path.absolute()} holds no hour files, ledgers, manifests or records to verify.")
     return found[0] if len(found) == 1 else select(paths)
 
 
@@ -78,14 +82,23 @@ def _progress(files: int) -> Iterator[tuple[Callable[[], None], str]]:
 
 
 def _text(defect: Defect) -> str:
-    return f"{defect.path}:{defect.line} {defect.reason} {defect.detail}"
+    return f"{_shown(defect.path)}:{defect.line} {defect.reason} {defect.detail}"
+
+
+def _shown(path: Path) -> str:
+    """Write a path on one line; names of foreign files can hold anything, text that is none included."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(path))
 
 
 def _summarize(selection: Selection, run: Verification, defects: int) -> None:
     for path in selection.foreign:
-        click.echo(f"note: {path} is no file of the archive")
+        click.echo(f"note: {_shown(path)} is no file of the archive")
     for path, origin in run.not_live:
         click.echo(f"note: {path} tells of lines whose origin is {origin}, not live")
+    for one in run.deleted:
+        what = _counted(one.count, _WORDS[one.what])
+        span = f"{_utc(one.from_ns)} to {_utc(one.until_ns)}"
+        click.echo(f"note: {one.folder}: {what} deleted by retention, {span}, {_counted(one.lines, 'line')}")
     click.echo(f"{run.files} files, {run.lines} lines, {defects} defects")
 
 
@@ -100,4 +113,23 @@ def _report(paths: Sequence[Path], selection: Selection, run: Verification, defe
         ],
         "foreign": [str(path) for path in selection.foreign],
         "not_live": [{"path": str(path), "origin": origin} for path, origin in run.not_live],
+        "deleted": [
+            {
+                "path": str(one.folder),
+                "what": one.what,
+                "count": one.count,
+                "lines": one.lines,
+                "from": _utc(one.from_ns),
+                "until": _utc(one.until_ns),
+            }
+            for one in run.deleted
+        ],
     }
+
+
+def _utc(ns: int) -> str:
+    return utc_text(ns, 3)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -45,7 +45,7 @@ def dialect_named(venue: str) -> MakeDialect:
         ConfigError: there is none.
     """
     if venue not in DIALECTS:
-        near = get_close_matches(venue, DIALECTS, n=1, cutoff=0.4)
+        near = get_close_matches(venue, DIALECTS, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(DIALECTS)}"
         raise ConfigError(f"no venue {clip(venue)} can be simulated; {hint}")
     return DIALECTS[venue]

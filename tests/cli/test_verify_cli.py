@@ -1,12 +1,15 @@
 """The command `verify`: what it prints, and the exit code a script acts on."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from l2_exporter.cli.verify import command
+from tests.archive.records import record, told
 from tests.archive.samples import DAY, INST, VENUE, Sample, encode, lines, manifest
 
 
@@ -62,6 +65,7 @@ def test_json(sample: Sample) -> None:
         "lines": 5,
         "foreign": [str(sample.hour.with_name("notes.txt"))],
         "not_live": [{"path": str(sample.manifest), "origin": "override"}],
+        "deleted": [],
     }
 
 
@@ -74,6 +78,39 @@ def test_hours_that_are_not_live_and_foreign_files_are_named(sample: Sample) -> 
         f"note: {sample.hour.with_name('notes.txt')} is no file of the archive",
         f"note: {sample.manifest} tells of lines whose origin is replay, not live",
         "3 files, 5 lines, 0 defects",
+    ]
+
+
+def test_what_retention_deleted_is_named_and_is_no_defect(sample: Sample) -> None:
+    data = sample.hour.read_bytes()
+    sample.hour.unlink()
+    record(sample, told("deleted", data), told("deleted", data, hour=18))
+    book = sample.hour.parents[1]
+    result = run(sample.vault.root)
+    assert result.exit_code == 0
+    span = f"{DAY}T15:00:00.000Z to {DAY}T19:00:00.000Z"
+    assert result.stdout.splitlines()[1:] == [
+        f"note: {book}: 2 hours deleted by retention, {span}, 10 lines",
+        "2 files, 0 lines, 0 defects",
+    ]
+    span = {"from": f"{DAY}T15:00:00.000Z", "until": f"{DAY}T19:00:00.000Z"}
+    expected = [{"path": str(book), "what": "hour", "count": 2, "lines": 10} | span]
+    assert json.loads(run("--json", sample.vault.root).stdout)["deleted"] == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not take")
+def test_names_of_foreign_files_are_shown_on_one_line(sample: Sample) -> None:
+    folder = os.fsencode(sample.hour.parent)
+    for name in (b"\xff.jsonl", b"a\n0 defects.jsonl", b"\x1b[2Jnote"):
+        Path(os.fsdecode(folder + b"/" + name)).touch()
+    result = run(sample.vault.root)
+    assert result.exit_code == 1
+    book = f"{sample.hour.parent}/"
+    assert result.stdout.splitlines()[1:] == [
+        book + r"a\n0 defects.jsonl:0 foreign_file readers would take it for a line file",
+        book + r"\udcff.jsonl:0 foreign_file readers would take it for a line file",
+        "note: " + book + r"\x1b[2Jnote is no file of the archive",
+        "2 files, 5 lines, 2 defects",
     ]
 
 

@@ -76,7 +76,7 @@ EXPECTED: dict[str, Callable[[], Rows]] = {
     ],
     "metadata": sample_row("metadata", "inst", "size_unit", "contract_value", "contract_value_ccy"),
     "ignored": lambda: [[f"{BTC.path}/{DAY}/12.jsonl", 1]],
-    "seqids": lambda: [[str(line["seqId"])] for line in objects(f"{QUIET.path}/*/*.jsonl")],
+    "seqids": lambda: [[str(line["seqId"])] for line in objects(f"{QUIET.path}/*/*.jsonl*")],
     "known": expected_known,
     "episodes": expected_episodes,
     "good": expected_good,

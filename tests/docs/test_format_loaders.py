@@ -138,6 +138,7 @@ def infer_only_with(module: Any, version: str) -> None:
         pytest.skip(f"{module.__name__} {module.__version__}: docs/FORMAT.md tells what version {version} did")
 
 
+@pytest.mark.parametrize("vault", [None], indirect=True)
 @pytest.mark.usefixtures("here")
 def test_polars_inference_loses_late_flags_in_silence() -> None:
     infer_only_with(pl, "2.1.")
@@ -158,6 +159,7 @@ def test_duckdb_inference_types_flags_by_luck(tmp_path: Path) -> None:
             connection.execute(f"SELECT count(*) FROM '{tmp_path}/11.jsonl' WHERE 'gap' IN flags")
 
 
+@pytest.mark.parametrize("vault", [None], indirect=True)
 @pytest.mark.usefixtures("here")
 def test_pandas_inference_rounds() -> None:
     infer_only_with(pd, "3.1.")

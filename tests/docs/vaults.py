@@ -7,6 +7,9 @@ status, metadata and tape are the samples of docs/FORMAT.md.
 """
 
 import gzip
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,19 +97,40 @@ BOOKS = (
 )
 
 
-def build(root: Path, samples: dict[str, bytes]) -> None:
-    """Write the vault into `root/vault`; `samples` are the contents of the files that stand in docs/FORMAT.md."""
+def build(root: Path, samples: dict[str, bytes], codec: str | None = None) -> None:
+    """Write the vault into `root/vault`; `samples` are the contents of the files that stand in docs/FORMAT.md.
+
+    Args:
+        codec: let the retention job compress with it all that is whole; None: as the names of the files say, by us.
+    """
     for book in BOOKS:
         for name, count, kind in book.hours:
             data = b"".join(hour_lines(book, int(name[:2]), count, kind))
             if kind == "torn":
                 data += next(hour_lines(book, int(name[:2]) + 1, 1, ""))[:-100]
-            write(root / book.path / DAY / name, data)
+            write(root / book.path / DAY / (f"{name[:2]}.jsonl" if codec else name), data)
+    tape = f"vault/tape/okx/{DAY}/11-okx-1-20261121T110000Z.jsonl"
+    write(root / (tape if codec else f"{tape}.gz"), samples["tape"])
+    if codec:
+        retain(root / "vault", codec)
     write(root / BTC.path / DAY / "10.manifest.json", samples["manifest"])
     write(root / f"vault/meta/okx/events/{DAY}.jsonl", b"".join(map(compact, LEDGER)) + b'{"at":"2026-11')
     write(root / "vault/meta/okx/status.json", samples["status"])
     write(root / "vault/meta/okx/instruments/BTC-USDT-SWAP.json", samples["metadata"])
-    write(root / f"vault/tape/okx/{DAY}/11-okx-1-20261121T110000Z.jsonl.gz", samples["tape"])
+
+
+def retain(vault: Path, codec: str) -> None:
+    """Let the job compress every file; it leaves the two whose ends are torn."""
+    now = f"{DAY}T23:00:00Z"
+    arguments = ["--vault", str(vault), "--now", now, "--delete-after", "never", "--codec", codec, "--json"]
+    command = [sys.executable, "-m", "retention", "run", *arguments]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False)
+    assert [one["path"] for one in json.loads(done.stdout)["left"]] == [
+        "raw/kraken/l2_spot/BTC%2FUSD/2026-11-21/12.jsonl",
+        "raw/okx/l2_perps/BTC-USDT-SWAP/2026-11-21/12.jsonl",
+    ]
+    plain = [*vault.glob("raw/**/*.jsonl"), *vault.glob("tape/**/*.jsonl")]
+    assert sorted(path.name for path in plain) == ["12.jsonl", "12.jsonl"]
 
 
 def write(path: Path, data: bytes) -> None:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from tests.retention.faulty import FaultyDisk, killed
-from tests.retention.running import run
+from tests.retention.running import run_all
 from tests.retention.vaults import Mixed
 
 
-def main(template: Path, out: Path) -> None:
+def main(template: Path, out: Path, suffix: str) -> None:
     """Make out/1, out/2, ... until the job lives through it."""
     at = 0
     while True:
@@ -23,7 +23,7 @@ def main(template: Path, out: Path) -> None:
         child = os.fork()
         if child == 0:
             try:
-                run(Mixed(copy), disk=FaultyDisk(at, killed))
+                run_all(Mixed(copy, suffix), FaultyDisk(at, killed))
             finally:
                 os._exit(0)
         _, status = os.waitpid(child, 0)
@@ -32,4 +32,4 @@ def main(template: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -8,7 +8,7 @@ from retention.inventory import Leftover
 from retention.job import Job, Result, locked, make_plan
 from retention.policy import Codec, Limits, Policy, parse_duration
 from tests.retention.faulty import quick
-from tests.retention.vaults import NOW, World, ns
+from tests.retention.vaults import NOW, Mixed, World, ns
 
 
 def policy(compress: str = "6h", delete: str = "5d", ledger: str = "never", codec: Codec = Codec.GZIP) -> Policy:
@@ -25,6 +25,12 @@ def run(
     with locked(world.root):
         made = make_plan(world.root, rules, ns(now))
         return Job(world.root, rules, ns(now), disk=disk or quick(), threads=threads).run(made)
+
+
+def run_all(world: Mixed, disk: Disk | None = None) -> Result:
+    """Run on a vault in which everything is due, with the codec that goes with it."""
+    codec = next(one for one in Codec if one.suffix == world.suffix)
+    return run(world, policy(ledger="5d", codec=codec), disk=disk)
 
 
 def left(result: Result) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The job beside the programs it serves: readers read what it leaves, and a running writer loses nothing."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -57,30 +56,6 @@ def test_replay_reads_a_compressed_tape(tmp_path: Path, codec: Codec) -> None:
     assert [path.read_bytes() for path in rebuilt[0]] == [path.read_bytes() for path in rebuilt[1]] != []
 
 
-def test_three_instruments_and_seven_days(tmp_path: Path) -> None:
-    """Every hour of a week, held against a table: 6 hours plain, 5 days compressed, two days gone."""
-    world = World(tmp_path)
-    insts = ["BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"]
-    data = {(inst, ago): f'{{"i":"{inst}","ago":{ago}}}\n'.encode() for inst in insts for ago in range(168)}
-    for (inst, ago), content in data.items():
-        world.put(world.hour(ago, inst=inst), content)
-    assert left(run(world, threads=4)) == {}
-    for (inst, ago), content in data.items():
-        plain, packed = world.hour(ago, inst=inst), world.hour(ago, ".jsonl.gz", inst=inst)
-        # The hour that began `ago` hours before 12:00 ended `ago - 1` hours before it.
-        expected = (True, False) if ago <= 6 else (False, True) if ago <= 120 else (False, False)
-        assert (plain.exists(), packed.exists()) == expected, ago
-        if any(expected):
-            assert b"\n".join([*read_lines(plain if expected[0] else packed), b""]) == content
-    record = world.record()
-    assert {line["sha256"] for line in record} == {
-        hashlib.sha256(content).hexdigest() for (_, ago), content in data.items() if ago > 6
-    }
-    counts = [sum(line["action"] == action for line in record) for action in ("compressed", "deleted")]
-    assert counts == [3 * 114, 3 * 47]
-    assert run(world).outcomes == []
-
-
 SPEC = BookSpec("okx", "perp", "l2_perps", "books", "BTC-USDT-SWAP", 5, 3)
 """The book that the writers below write."""
 
@@ -88,7 +63,7 @@ SPEC = BookSpec("okx", "perp", "l2_perps", "books", "BTC-USDT-SWAP", 5, 3)
 def test_a_recorder_in_compressed_time_loses_no_line(tmp_path: Path) -> None:
     """A recorder writes three days, 10 lines an hour; the job runs at every turn of an hour, as eagerly as it may."""
     world, vault = World(tmp_path), Vault(tmp_path)
-    start = datetime(2026, 11, 21, tzinfo=UTC)
+    start = datetime(2031, 1, 30, tzinfo=UTC)  # later than today: a file's time of change is today's
     with VenueLock(vault.lock_file("okx")):
         files = HourFiles(Disk(), vault)
         for step in range(72 * 10):
@@ -133,6 +108,44 @@ def test_an_old_hour_that_a_replay_is_writing_is_left(tmp_path: Path) -> None:
         assert [line["n"] for line in map(json.loads, read_lines(path))] == [0, 1]
         assert left(run(world)) == {}
         assert not path.exists()
+
+
+REPLAY = """
+import sys
+from pathlib import Path
+from l2_exporter.archive.lock import VenueLock
+with VenueLock(Path(sys.argv[1])):
+    for number in range(2):
+        with open(sys.argv[2], "ab") as file:
+            file.write(b'{"n":%d}\\n' % number)
+        print("closed", flush=True)
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("ago", [9, 200])
+def test_an_old_hour_that_a_replay_comes_back_to_is_left(tmp_path: Path, ago: int) -> None:
+    """It has closed the file, as it does when it works on more books than it may have files open."""
+    world = World(tmp_path)
+    path = world.put(world.hour(ago), b"")
+    arguments = [sys.executable, "-c", REPLAY, str(Vault(tmp_path).lock_file("okx")), str(path)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as replay:
+        assert replay.stdout is not None
+        assert replay.stdout.readline() == "closed\n"
+        assert "is being written" in left(run(world))[path.name]
+        replay.communicate("\n\n")
+    assert [line["n"] for line in map(json.loads, read_lines(path))] == [0, 1]
+    assert left(run(world)) == {}
+    assert not path.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files of others are known from /proc only")
+def test_a_lock_that_nobody_holds_any_more_holds_nothing_up(tmp_path: Path) -> None:
+    """The process whose id stands in the lock's file runs, and is another one by now."""
+    world = World(tmp_path)
+    world.put(world.hour(9), b'{"n":0}\n')
+    world.put(Vault(tmp_path).lock_file("okx"), f"{os.getppid()}\n".encode())
+    assert left(run(world)) == {}
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files of others are known from /proc only")

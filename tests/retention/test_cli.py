@@ -1,5 +1,6 @@
 """The program: what it prints, its exit codes, and that it keeps to itself."""
 
+import errno
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from freezegun import freeze_time
 
 from retention import cli as program
-from retention import lock
+from retention import errors, lock
 from retention.cli import cli, main
 from tests.retention.vaults import World, lines, pack
 
@@ -207,6 +208,29 @@ def test_sigterm_stops_cleanly_and_the_next_run_goes_on(tmp_path: Path) -> None:
     assert not list(world.root.rglob(".tmp-*"))
     assert run("--now", NOW).exit_code == 0
     assert len(list(world.root.rglob("*.gz"))) == 15
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not take")
+def test_names_of_foreign_files_are_shown_on_one_line(world: World) -> None:
+    folder = os.fsencode(world.hour(0).parent)
+    for name in (b"\xff.jsonl", b"a\nleft b", b"\x1b[31mred", "\u2603".encode()):
+        Path(os.fsdecode(folder + b"/" + name)).touch()
+    result = run("--now", NOW)
+    assert result.exit_code == 0
+    shown = [line.rpartition("/")[2].partition(": ")[0] for line in result.stdout.splitlines() if "note:" in line]
+    assert shown == [r"\x1b[31mred", r"a\nleft b", r"\u2603", r"\udcff.jsonl"]
+    assert json.loads(run("--now", NOW, "--json").stdout)["skipped"][1]["path"].endswith("/a\nleft b")
+
+
+def test_a_disk_too_full_for_the_lock_to_say_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / ".lock"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with lock.held(path), pytest.raises(errors.BusyError, match="process unknown"), lock.held(path):
+            pass
 
 
 def test_the_lock_leaves_its_file(tmp_path: Path) -> None:

@@ -100,32 +100,43 @@ class World:
 
 
 class Mixed(World):
-    """A vault in which everything is due that can be: what is where, what must remain, and what may go."""
+    """A vault in which everything is due that can be: what is where, what must remain, and what may go.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        suffix: of the files that are compressed; one has the other suffix.
+    """
+
+    def __init__(self, root: Path, suffix: str = ".gz") -> None:
         super().__init__(root)
+        self.suffix = suffix
         self.kept: dict[Path, bytes] = {}
         self.doomed: dict[Path, bytes] = {}
 
     def build(self) -> "Mixed":
         """Write it."""
-        young, sealed, twice, zstd = lines(1), lines(2), lines(3), lines(4)
+        young, sealed, twice, foreign = lines(1), lines(2), lines(3), lines(4)
         old, old_plain, old_twice = lines(5), lines(6), lines(7)
+        other = ".zst" if self.suffix == ".gz" else ".gz"
         self.kept = {
             self.put(self.hour(0), young): young,
             self.put(self.hour(8), sealed): sealed,
             self.put(self.hour(9), twice): twice,
-            self.put(self.hour(10, ".jsonl.zst"), pack(zstd, ".zst")): zstd,
+            self.put(self.hour(10, f".jsonl{other}"), pack(foreign, other)): foreign,
             self.put(self.tape(9), lines(8)): lines(8),
+            self.put(self.ledger(1), lines(9)): lines(9),
         }
         self.seal(8, sealed)
-        self.put(self.hour(9, ".jsonl.gz"), pack(twice, ".gz"))
+        self.put(self.hour(9, f".jsonl{self.suffix}"), pack(twice, self.suffix))
         self.doomed = {
-            self.put(self.hour(200, ".jsonl.gz"), pack(old, ".gz")).with_suffix(""): old,
+            self.put(self.hour(200, f".jsonl{self.suffix}"), pack(old, self.suffix)).with_suffix(""): old,
             self.put(self.hour(201), old_plain): old_plain,
             self.put(self.hour(202), old_twice): old_twice,
+            self.put(self.tape(200, suffix=f".jsonl{self.suffix}"), pack(lines(10), self.suffix)).with_suffix(
+                ""
+            ): lines(10),
+            self.put(self.ledger(9), lines(11)): lines(11),
         }
-        self.put(self.hour(202, ".jsonl.gz"), pack(old_twice, ".gz"))
+        self.put(self.hour(202, f".jsonl{self.suffix}"), pack(old_twice, self.suffix))
         self.seal(200, old)
         self.seal(203, b"")
         self.put(self.hour(11).with_name(".tmp-01-999999999"), b"half")
