@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 .PHONY: test demo record soak bench-retention check lint types layers format clean
 
 test: $(STAMP)  ## all tests (under 5 minutes on 2 cores, no network)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, no network
 	$(BIN)/l2-exporter demo
