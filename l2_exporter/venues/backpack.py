@@ -13,12 +13,13 @@ import orjson
 
 from l2_exporter.core.book import best_first
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import BookPush, Event, Other, Push, Refused, Row
+from l2_exporter.core.events import BookPush, Event, Other, Push, Refused
 from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument, amount, symbol_of
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import utc_ns, utc_text
 from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Seeding
+from l2_exporter.venues.lacking import NoChecksum
 
 NAME = "backpack"
 DEPTH = "depth"
@@ -74,7 +75,7 @@ LINK = LinkRules(
 )
 
 
-class Backpack:
+class Backpack(NoChecksum):
     """Backpack as the core sees it, and each of its connections: they remember nothing, so one serves all."""
 
     name = NAME
@@ -158,18 +159,6 @@ class Backpack:
         if not parts.path.endswith(BOOK_PATH) or not inst:
             return None
         return BookAsked(inst, int(levels[:9]) if levels.isascii() and levels.isdecimal() else None)
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Refuse: the venue has no checksum, and no channel says so.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError("Backpack has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """No checksum is ever sent."""
-        return False
 
     def instrument_paths(self, markets: Sequence[str]) -> list[str]:
         """Name the REST path that lists all markets."""

@@ -16,13 +16,14 @@ import orjson
 
 from l2_exporter.core.decimaltext import is_number, is_zero
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Push, Refused, Row
+from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Push, Refused
 from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import NS_PER_MS
 from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Seeding
 from l2_exporter.venues import binance_instruments
+from l2_exporter.venues.lacking import NoChecksum
 
 DAY_S = 86_400
 BOOK_LEVELS = 1000
@@ -113,7 +114,7 @@ SPOT = Product(
 )
 
 
-class Binance:
+class Binance(NoChecksum):
     """One product group, and each of its connections: they remember nothing, so one serves all."""
 
     def __init__(self, product: Product) -> None:
@@ -231,18 +232,6 @@ class Binance:
             return None
         numeric = levels.isascii() and levels.isdecimal() and len(levels) < _MOST_DIGITS
         return BookAsked(inst, int(levels) if numeric else self._product.default_levels)
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Refuse: the venue has no checksum.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"{self._product.company} has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """Know no checksum."""
-        return False
 
     def instrument_paths(self, markets: Sequence[str]) -> list[str]:
         """Name the path that lists the product group, perpetuals and futures together."""

@@ -14,12 +14,13 @@ from urllib.parse import quote
 import orjson
 
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import BookPush, Event, Other, Push, Refused, Row
+from l2_exporter.core.events import BookPush, Event, Other, Push, Refused
 from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument, amount, symbol_of, utc_of_ms
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import NS_PER_MS
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules
+from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules
+from l2_exporter.venues.lacking import NoChecksum, NoRestBook
 
 TOPIC = "orderbook."
 RESET = 1
@@ -67,7 +68,7 @@ INVERSE = Category("bybit_inverse", "inverse", ("perp", "futures"), 50)
 SPOT = Category("bybit_spot", "spot", ("spot",), 10)
 
 
-class Bybit:
+class Bybit(NoChecksum, NoRestBook):
     """One product group of Bybit, and each of its connections: they remember nothing, so one serves all."""
 
     def __init__(self, category: Category) -> None:
@@ -151,34 +152,6 @@ class Bybit:
         if channel is None:
             return [Other("push of another channel")]
         return [_book(channel, inst, message)]
-
-    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
-        """Refuse: the stream brings its own snapshots.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"Bybit {channel} of {inst} needs no REST book")
-
-    def book_path(self, channel: str, inst: str) -> str | None:
-        """Name no path: the stream brings its own snapshots."""
-        return None
-
-    def book_asked(self, url: str) -> BookAsked | None:
-        """Know no book by REST."""
-        return None
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Refuse: the venue has no checksum.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError("Bybit has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """Know no checksum."""
-        return False
 
     def instrument_paths(self, markets: Sequence[str]) -> list[str]:
         """Name the path that lists the product group, perpetuals and futures together."""

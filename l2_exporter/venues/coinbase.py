@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import BookPush, Event, Numbered, Other, Push, Refused, Row, Subscribed, Unsubscribed
+from l2_exporter.core.events import BookPush, Event, Numbered, Other, Push, Refused, Subscribed, Unsubscribed
 from l2_exporter.core.fields import is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Scope
+from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules, Scope
 from l2_exporter.venues import coinbase_instruments
 from l2_exporter.venues.coinbase_frames import (
     SUBSCRIPTIONS,
@@ -28,6 +28,7 @@ from l2_exporter.venues.coinbase_frames import (
     read_sides,
     read_updates,
 )
+from l2_exporter.venues.lacking import NoChecksum, NoRestBook
 
 NAME = coinbase_instruments.NAME
 COMPANY = "Coinbase"
@@ -106,7 +107,7 @@ LINK = LinkRules(
 )
 
 
-class Coinbase:
+class Coinbase(NoChecksum, NoRestBook):
     """Coinbase as the core sees it."""
 
     name = NAME
@@ -129,33 +130,6 @@ class Coinbase:
     def market_of(self, inst: str) -> str:
         """Tell the market: spot, but for what Advanced Trade calls `*-PERP-INTX` and `*-28NOV25-CDE`."""
         return next((market for pattern, market in _DERIVATIVES if pattern.fullmatch(inst)), "spot")
-
-    def book_path(self, channel: str, inst: str) -> None:
-        """Name no REST path: the number of a REST book is of another channel, and cannot be joined with a stream."""
-
-    def book_asked(self, url: str) -> BookAsked | None:
-        """No URL asks for a book of use."""
-        return None
-
-    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
-        """Refuse a REST book.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"a REST book of Coinbase cannot be joined with its streams, so that of {inst} is not read")
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Refuse: the venue has no checksum, and no channel says so.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError("Coinbase has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """No checksum is ever sent."""
-        return False
 
 
 class CoinbaseConnection:

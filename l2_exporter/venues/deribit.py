@@ -15,7 +15,8 @@ from l2_exporter.core.fields import epoch_ns, odd, text_of
 from l2_exporter.core.instrument import Instrument, amount, symbol_of, utc_of_ms
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import NS_PER_MS
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules
+from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules
+from l2_exporter.venues.lacking import NoChecksum, NoRestBook
 
 NAME = "deribit"
 BOOK = "book."
@@ -56,7 +57,7 @@ CHANNELS = {
 }
 
 
-class Deribit:
+class Deribit(NoChecksum, NoRestBook):
     """Deribit as the core sees it, and each of its connections: they remember nothing, so one serves all."""
 
     name = NAME
@@ -125,34 +126,6 @@ class Deribit:
         if message.get("method") == "subscription":
             return _pushed(message.get("params"))
         return _answer(message)
-
-    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
-        """Refuse: the stream brings its own snapshots.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"Deribit {channel} of {inst} needs no REST book")
-
-    def book_path(self, channel: str, inst: str) -> str | None:
-        """Name no path: the stream brings its own snapshots."""
-        return None
-
-    def book_asked(self, url: str) -> BookAsked | None:
-        """Know no book by REST."""
-        return None
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Refuse: the venue has no checksum.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError("Deribit has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """Know no checksum."""
-        return False
 
     def instrument_paths(self, markets: Sequence[str]) -> list[str]:
         """Name one path for each kind that is wanted; perpetuals are futures there."""

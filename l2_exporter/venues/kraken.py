@@ -18,8 +18,9 @@ from l2_exporter.core.fields import odd, text_of
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import END_OF_TIME_NS, utc_ns
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules
+from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules
 from l2_exporter.venues import kraken_instruments
+from l2_exporter.venues.lacking import NoRestBook
 
 NAME = kraken_instruments.NAME
 HOSTS = (
@@ -96,7 +97,7 @@ LINK = LinkRules(
 )
 
 
-class Kraken:
+class Kraken(NoRestBook):
     """Kraken as the core sees it."""
 
     name = NAME
@@ -119,21 +120,6 @@ class Kraken:
     def market_of(self, inst: str) -> str:
         """Every instrument is a spot pair."""
         return "spot"
-
-    def book_path(self, channel: str, inst: str) -> None:
-        """Name no REST path: `Depth` has neither a number nor a checksum, and cannot be joined with the stream."""
-
-    def book_asked(self, url: str) -> BookAsked | None:
-        """No URL asks for a book of use."""
-        return None
-
-    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
-        """Refuse a REST book: it has neither a number nor a checksum.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"a REST book of Kraken cannot be joined with its stream, so that of {inst} is not read")
 
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
         """Compute CRC-32, unsigned, of the best 10 asks, then the best 10 bids, each price and size.

@@ -17,7 +17,8 @@ from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument, symbol_of
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import NS_PER_MS
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules
+from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules
+from l2_exporter.venues.lacking import NoChecksum, NoRestBook
 
 NAME = "lighter"
 BOOKS = "order_book"
@@ -78,7 +79,7 @@ LINK = LinkRules(
 )
 
 
-class Lighter:
+class Lighter(NoChecksum, NoRestBook):
     """Lighter as the core sees it."""
 
     name = NAME
@@ -99,33 +100,6 @@ class Lighter:
     def market_of(self, inst: str) -> str:
         """Tell the market: symbols of spot markets have a slash."""
         return "spot" if "/" in inst else "perp"
-
-    def book_path(self, channel: str, inst: str) -> None:
-        """Name no REST path: `orderBookOrders` has no nonce, and cannot be joined with the stream."""
-
-    def book_asked(self, url: str) -> BookAsked | None:
-        """No URL asks for a book of use."""
-        return None
-
-    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
-        """Refuse a REST book: it has no nonce.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"a REST book of Lighter cannot be joined with its stream, so that of {inst} is not read")
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Refuse: the venue has no checksum, and no channel says so.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError("Lighter has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """No checksum is ever sent."""
-        return False
 
     def instrument_paths(self, markets: Sequence[str]) -> list[str]:
         """Name the REST path that lists perpetuals and spot markets together."""

@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import BookPush, Event, Other, Push, Refused, Row, Say, Subscribed, Unsubscribed
+from l2_exporter.core.events import BookPush, Event, Other, Push, Refused, Say, Subscribed, Unsubscribed
 from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument, symbol_of, utc_of_ms
 from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import NS_PER_MS
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules
+from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules
+from l2_exporter.venues.lacking import NoChecksum, NoRestBook
 
 NAME = "poloniex"
 BOOKS = "book_lv2"
@@ -72,7 +73,7 @@ LINK = LinkRules(
 )
 
 
-class Poloniex:
+class Poloniex(NoChecksum, NoRestBook):
     """Poloniex as the core sees it."""
 
     name = NAME
@@ -92,29 +93,6 @@ class Poloniex:
     def market_of(self, inst: str) -> str:
         """Every instrument is a spot pair."""
         return "spot"
-
-    def book_path(self, channel: str, inst: str) -> None:
-        """Name no REST path: `orderBook` has no number, and cannot be joined with the stream."""
-
-    def book_asked(self, url: str) -> BookAsked | None:
-        """No URL asks for a book of use."""
-        return None
-
-    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
-        """Refuse a REST book: it has no number.
-
-        Raises:
-            VenueError: always.
-        """
-        raise VenueError(f"a REST book of Poloniex cannot be joined with its stream, so that of {inst} is not read")
-
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
-        """Compute nothing: the venue has no checksum, and no channel says so."""
-        raise NotImplementedError("Poloniex has no checksum")
-
-    def checksum_given(self, checksum: int | None) -> bool:
-        """No checksum is ever sent."""
-        return False
 
     def instrument_paths(self, markets: Sequence[str]) -> list[str]:
         """Name the REST path that lists spot pairs."""
