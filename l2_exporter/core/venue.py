@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from l2_exporter.core.events import BookPush, Event, Row
 from l2_exporter.core.instrument import Instrument
@@ -121,6 +121,14 @@ class LinkRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """A REST path that is asked for by POST, with a JSON body; an empty one where the venue wants none."""
+
+    path: str
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BookAsked:
     """What a REST request for a book asks for; `levels` a side, None where it does not say."""
 
@@ -208,10 +216,10 @@ class Venue(Protocol):
     def checksum_given(self, checksum: int | None) -> bool:
         """Tell whether a checksum was really sent (a venue may have switched it off and send a constant)."""
 
-    def instrument_paths(self, markets: Sequence[str]) -> list[str]:
+    def instrument_paths(self, markets: Sequence[str]) -> Sequence[str | Post]:
         """Name the REST paths that list these markets (perp, futures, spot, option); none for one it does not have."""
 
-    def further_instrument_paths(self, body: str) -> list[str]:
+    def further_instrument_paths(self, body: str) -> Sequence[str | Post]:
         """Name the paths that an answer of such a path leads to (a next page, one per underlying); mostly none.
 
         Raises:
@@ -223,6 +231,25 @@ class Venue(Protocol):
 
         Raises:
             VenueError: an error answer, or not the shape of a list of instruments.
+        """
+
+
+@runtime_checkable
+class AsksForTicket(Protocol):
+    """A venue that tells for each connection where to go, to whoever asks; no credentials are needed."""
+
+    def ticket_path(self) -> str | Post:
+        """Name the REST path that is asked."""
+
+    def address(self, ws_url: str, body: str) -> str:
+        """Make the address of a new connection.
+
+        Args:
+            ws_url: the address in the settings; where it is not the venue's own, its host is kept.
+            body: the answer.
+
+        Raises:
+            VenueError: an error answer, or not the shape of a ticket.
         """
 
 

@@ -50,11 +50,15 @@ class HttpCaller:
         self._call: _Call | None = None
         self._closed = False
 
-    def get(self, url: str, deadline_s: float) -> HttpAnswer:
-        """Fetch a URL; return within the deadline, whatever happens. Redirects are not followed but returned."""
-        call = self._call = _Call(self._line, url, deadline_s, self._verify)
+    def call(self, url: str, deadline_s: float, posted: str | None = None) -> HttpAnswer:
+        """Ask for a URL; return within the deadline, whatever happens. Redirects are not followed but returned.
+
+        Args:
+            posted: the JSON text to POST, or an empty one; None asks by GET.
+        """
+        call = self._call = _Call(self._line, url, deadline_s, self._verify, posted)
         if not self._closed:
-            threading.Thread(target=call.run, name=f"GET {url}", daemon=True).start()
+            threading.Thread(target=call.run, name=f"{call.method} {url}", daemon=True).start()
             call.over.wait(deadline_s)
         answer = call.answer
         if answer is None:
@@ -72,12 +76,14 @@ class HttpCaller:
 
 
 class _Call:
-    """One GET in a thread of its own. `answer` stays None until it is complete; then `over` is set."""
+    """One request in a thread of its own. `answer` stays None until it is complete; then `over` is set."""
 
-    def __init__(self, line: "_Line", url: str, deadline_s: float, verify: bool | str) -> None:
+    def __init__(self, line: "_Line", url: str, deadline_s: float, verify: bool | str, posted: str | None) -> None:
         self.over = threading.Event()
         self.answer: HttpAnswer | None = None
         self._line = line
+        self.method = "GET" if posted is None else "POST"
+        self._posted = posted
         self._url = url
         self._deadline_s = deadline_s
         self._verify = verify
@@ -85,7 +91,7 @@ class _Call:
     def run(self) -> None:
         """Make the call. Whatever the server does, there is an answer and no exception."""
         try:
-            self.answer = self._get()
+            self.answer = self._ask()
         except (OSError, HTTPError, ValueError) as error:
             # RequestException is an OSError; ValueError: an odd URL or header (UnicodeError, LocationValueError).
             self.answer = HttpAnswer(0, _reason(error))
@@ -94,10 +100,17 @@ class _Call:
             if self._line.is_cut:
                 self._line.session.close()
 
-    def _get(self) -> HttpAnswer:
+    def _ask(self) -> HttpAnswer:
         timeout = self._deadline_s + SPARE_S
-        with self._line.session.get(
-            self._url, timeout=timeout, verify=self._verify, stream=True, allow_redirects=False
+        with self._line.session.request(
+            self.method,
+            self._url,
+            data=self._posted.encode() if self._posted else None,
+            headers={"Content-Type": "application/json"} if self._posted else None,
+            timeout=timeout,
+            verify=self._verify,
+            stream=True,
+            allow_redirects=False,
         ) as response:
             body = bytearray()
             for chunk in response.iter_content(CHUNK_BYTES):

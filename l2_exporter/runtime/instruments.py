@@ -8,7 +8,7 @@ from typing import Protocol
 from l2_exporter.core.errors import ConfigError, TransportError, VenueError, clip
 from l2_exporter.core.instrument import Instrument, changes, expired, near
 from l2_exporter.core.records import BookSpec, LedgerRecord
-from l2_exporter.core.venue import DATASETS, Venue
+from l2_exporter.core.venue import DATASETS, Post, Venue
 from l2_exporter.runtime.rest import RestReply
 
 REQUEST = "instruments"
@@ -22,7 +22,7 @@ ENDING_MARKETS = ("futures", "option")
 class Fetcher(Protocol):
     """The part of a RestClient that is needed here."""
 
-    def fetch(self, path: str, request: str, deadline_s: float) -> RestReply:
+    def fetch(self, path: str | Post, request: str, deadline_s: float) -> RestReply:
         """Ask for a path and wait for the reply."""
 
 
@@ -71,7 +71,7 @@ def fetch_instruments(client: Fetcher, venue: Venue, markets: Sequence[str]) -> 
     return found
 
 
-def read_listing(reply: RestReply, venue: Venue) -> tuple[list[Instrument], list[str]]:
+def read_listing(reply: RestReply, venue: Venue) -> tuple[list[Instrument], Sequence[str | Post]]:
     """Read one reply: its instruments, and the paths it leads to.
 
     Raises:

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, PayloadTooBig, WebSocketException
 
 from l2_exporter.archive.tape import TapeLine
+from l2_exporter.core.errors import TransportError, VenueError
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.venue import LinkRules
 from l2_exporter.runtime.clock import Clock
@@ -34,6 +35,8 @@ class LinkSettings:
     Attributes:
         replaces: the connection it takes over from.
         before_connect: waits until the venue allows another attempt.
+        address: finds out where to connect, where that is another address each time (it may hold a secret: it is
+            neither taped nor logged); raises TransportError or VenueError. None: `url`.
         sent: told of every text that has been sent.
     """
 
@@ -44,6 +47,7 @@ class LinkSettings:
     replaces: str | None
     before_connect: Callable[[], Awaitable[None]]
     sent: Callable[[str, str], None]
+    address: Callable[[], Awaitable[str]] | None = None
 
 
 class Link:
@@ -121,9 +125,10 @@ class Link:
         self._outbox = asyncio.Queue()
         try:
             await settings.before_connect()
+            url = settings.url if settings.address is None else await settings.address()
             async with connect(
-                settings.url,
-                ssl=settings.tls if settings.url.startswith("wss:") else None,
+                url,
+                ssl=settings.tls if url.startswith("wss:") else None,
                 compression="deflate" if settings.rules.deflate else None,
                 max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_TIMEOUT_S,
@@ -131,7 +136,7 @@ class Link:
                 ping_interval=None,  # _watch asks
             ) as socket:
                 why = await self._opened(socket)
-        except (OSError, WebSocketException, TimeoutError, ValueError) as error:
+        except (OSError, WebSocketException, TimeoutError, ValueError, TransportError, VenueError) as error:
             why = f"connect_failed: {type(error).__name__}: {error}"
         self._put("close", why)
         return why

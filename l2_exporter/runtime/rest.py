@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.timetext import NS_PER_S
+from l2_exporter.core.venue import Post
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.httpcall import HttpAnswer, HttpCaller
 from l2_exporter.runtime.pacing import Pace, RestLimits
@@ -45,6 +46,7 @@ class _Job:
     on_reply: Callable[[RestReply], None]
     deadline_s: float
     weight: int
+    posted: str | None
 
     def reply(self, answer: HttpAnswer) -> RestReply:
         return RestReply(self.request, self.url, answer.status, answer.body)
@@ -89,7 +91,7 @@ class RestClient:
     def submit(
         self,
         request: str,
-        path: str,
+        path: str | Post,
         on_reply: Callable[[RestReply], None],
         deadline_s: float = DEADLINE_S,
         weight: int = 1,
@@ -101,7 +103,8 @@ class RestClient:
             on_reply: called once, from the worker's thread (at once and from this one if no place is left or the
                 client is closed). It must not raise, and has to hand the reply over to the caller's own loop.
         """
-        job = _Job(request, self._base_url + path, on_reply, deadline_s, weight)
+        target, posted = (path.path, path.body) if isinstance(path, Post) else (path, None)
+        job = _Job(request, self._base_url + target, on_reply, deadline_s, weight, posted)
         with self._gate:
             closed = self._closing.is_set()
             taken = not closed and self._places.acquire(blocking=False)
@@ -111,7 +114,7 @@ class RestClient:
             why = "closed" if closed else f"not sent: {self._limits.waiting} requests are waiting already"
             on_reply(job.reply(HttpAnswer(0, why)))
 
-    def fetch(self, path: str, request: str = "fetch", deadline_s: float = DEADLINE_S) -> RestReply:
+    def fetch(self, path: str | Post, request: str = "fetch", deadline_s: float = DEADLINE_S) -> RestReply:
         """Ask for a path and wait for the reply. For the start of a program, not for a loop."""
         reply: Future[RestReply] = Future()
         self.submit(request, path, reply.set_result, deadline_s)
@@ -139,7 +142,7 @@ class RestClient:
         refusal = self._wait_for_turn(job.weight)
         if refusal is not None:
             return HttpAnswer(0, refusal)
-        answer = self._caller.get(job.url, job.deadline_s)
+        answer = self._caller.call(job.url, job.deadline_s, job.posted)
         now_ns, wall_ns = self._clock.elapsed_ns(), self._clock.wall_ns()
         self._pace.answered(job.weight, answer.status, answer.retry_after, now_ns, wall_ns)
         return answer

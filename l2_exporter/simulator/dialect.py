@@ -87,10 +87,11 @@ Action = Tell | Subscribe | Unsubscribe | HangUp
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP GET: path without query, and the query's first value of each name."""
+    """An HTTP request: path without query, the query's first value of each name, and what was posted (None: a GET)."""
 
     path: str
     query: Mapping[str, str]
+    posted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,14 +133,17 @@ class Exchange:
         self._advance(now_ns)
         return self._taken()
 
-    def request_received(self, target: str, now_ns: int) -> Reply:
-        """Answer an HTTP GET of a path with its query. What steps had to be run is said at the next input."""
+    def request_received(self, target: str, now_ns: int, posted: str | None = None) -> Reply:
+        """Answer an HTTP request for a path with its query, a POST with its body or a GET.
+
+        What steps had to be run is said at the next input.
+        """
         self._advance(now_ns)
         parts = urlsplit(target)
         query: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             query.setdefault(name, value)
-        request = Request(parts.path, query)
+        request = Request(parts.path, query, posted)
         return self._rest.answer(request, self.now_ns, lambda: self.dialect.requested(request, self))
 
     def book(self, inst: str, depth: int) -> Book:

@@ -1,4 +1,4 @@
-"""A simulated exchange on a loopback port: WebSocket and HTTP GET on the same one, only for this machine."""
+"""A simulated exchange on a loopback port: WebSocket and HTTP on the same one, only for this machine."""
 
 import asyncio
 import errno
@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.simulator.exchange import Exchange, Settings
+from l2_exporter.simulator.httpsocket import HttpSocket
 from l2_exporter.simulator.peer import Peer
 from l2_exporter.simulator.truth import Truth
 from l2_exporter.simulator.wire import Output, Reply
@@ -111,6 +112,7 @@ class SimulatedExchange:
                 self._port,
                 ssl=self._tls,
                 process_request=self._answer,
+                create_connection=HttpSocket,
                 open_timeout=None,
                 ping_interval=None,
                 close_timeout=CLOSE_TIMEOUT_S,
@@ -157,14 +159,15 @@ class SimulatedExchange:
             self._carry(self.exchange.link_closed(conn, self._now_ns()))
 
     async def _answer(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Answer a plain GET, or a handshake that is not accepted; None lets the handshake go on."""
+        """Answer a plain request, or a handshake that is not accepted; None lets the handshake go on."""
         host = request.headers.get("Host", "").rpartition(":")[0] or request.headers.get("Host", "")
         if host not in HOSTS:
             return _response(Reply(403, f"this exchange serves {HOST} only"))
         if request.headers.get("Upgrade", "").lower() == "websocket":
             refusal = self.exchange.link_refused(request.path, self._now_ns())
             return None if refusal is None else _response(refusal)
-        reply = self.exchange.request_received(request.path, self._now_ns())
+        posted = socket.posted if isinstance(socket, HttpSocket) else None
+        reply = self.exchange.request_received(request.path, self._now_ns(), posted)
         if reply.hangs or reply.delay_ns:
             await self._waited(socket, None if reply.hangs else reply.delay_ns / NS_PER_S / self._speed)
         return _response(Reply(503, "") if reply.hangs else reply)

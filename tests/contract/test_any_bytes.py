@@ -5,7 +5,7 @@ are; then at random, on a connection that has heard the beginning of the talk, s
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +22,7 @@ from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_S
 from l2_exporter.core.venue import DATASETS, BookAsked, Connection, Venue
 from l2_exporter.simulator.wire import Send
 from tests.tools.contract import Subject, defaults, exchange_of
-from tests.tools.listed import codes_of, ws_path
+from tests.tools.listed import asked_for, codes_of, ws_path
 
 every_venue = pytest.mark.parametrize("subject", defaults(), ids=str)
 examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,7 +68,7 @@ def talk(name: str) -> Talk:
     frames = [output.data for output in outputs if isinstance(output, Send) and isinstance(output.data, str)]
     book_path = venue.book_path(channel, insts[0])
     paths = ([book_path] if book_path else [], venue.instrument_paths([*DATASETS]))
-    books, lists = ([exchange.request_received(each, exchange.now_ns).body for each in some] for some in paths)
+    books, lists = ([asked_for(exchange, each) for each in some] for some in paths)
     return Talk(codes, *([short(text) for text in texts] for texts in (frames, books, lists)))
 
 
@@ -271,7 +271,7 @@ def read_book(subject: Subject, body: str) -> None:
 
 def read_list(venue: Venue, body: str) -> None:
     """Read an answer with instruments, both ways, and look at what came of it."""
-    readers: tuple[Callable[[str], list[Any]], ...] = (venue.decode_instruments, venue.further_instrument_paths)
+    readers: tuple[Callable[[str], Sequence[Any]], ...] = (venue.decode_instruments, venue.further_instrument_paths)
     for read in readers:
         try:
             found = read(body)

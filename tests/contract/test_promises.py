@@ -10,7 +10,7 @@ from l2_exporter.core.venue import DATASETS, BookAsked, Continuity, Seeding, dat
 from l2_exporter.simulator.registry import DIALECTS
 from l2_exporter.venues.registry import VENUES, venue_named, venue_of_url
 from tests.tools.contract import Subject, defaults, exchange_of, levels, subjects
-from tests.tools.listed import codes_of
+from tests.tools.listed import asked_for, codes_of
 
 every_venue = pytest.mark.parametrize("subject", defaults(), ids=str)
 every_channel = pytest.mark.parametrize("subject", subjects(), ids=str)
@@ -122,7 +122,7 @@ def test_what_is_listed_is_what_ids_say(subject: Subject) -> None:
     listed = [
         one
         for path in venue.instrument_paths([*DATASETS])
-        for one in venue.decode_instruments(exchange.request_received(path, exchange.now_ns).body)
+        for one in venue.decode_instruments(asked_for(exchange, path))
     ]
     assert {one.inst for one in listed} >= {*exchange.instruments}
     assert {venue.market_of(inst) for inst in exchange.instruments} <= {*venue.markets}

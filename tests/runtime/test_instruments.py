@@ -9,6 +9,7 @@ from l2_exporter.core.errors import ConfigError, TransportError, VenueError
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.records import BookSpec, LedgerRecord
 from l2_exporter.core.timetext import utc_ns
+from l2_exporter.core.venue import Post
 from l2_exporter.runtime.instruments import (
     DEADLINE_S,
     MAX_ANSWERS,
@@ -49,8 +50,9 @@ class Pages:
         self.pages = pages
         self.asked: list[str] = []
 
-    def fetch(self, path: str, request: str, deadline_s: float) -> RestReply:
+    def fetch(self, path: str | Post, request: str, deadline_s: float) -> RestReply:
         assert (request, deadline_s) == (REQUEST, DEADLINE_S)
+        assert isinstance(path, str)
         self.asked.append(path)
         if path not in self.pages:
             return RestReply(request, "https://x" + path, 404, "not found")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.timetext import NS_PER_S, utc_ns
+from l2_exporter.core.venue import Post
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.httpcall import MAX_BODY_BYTES, USER_AGENT
 from l2_exporter.runtime.pacing import Pace, RestLimits, limits_of, retry_after_ns
@@ -176,6 +177,15 @@ def test_an_answer(server: Server) -> None:
         reply = client.fetch("/books?instId=A%2FB&sz=400", "books/A/B")
     assert reply == RestReply("books/A/B", f"{server.url}/api/books?instId=A%2FB&sz=400", 200, '{"code":"0"} é')
     assert server.headers[0]["user-agent"] == USER_AGENT
+
+
+def test_what_is_posted(server: Server) -> None:
+    server.pages["/api/info"] = page("[]")
+    with closing(RestClient(server.url + "/api", RestLimits())) as client:
+        replies = [client.fetch(Post("/info", body), "list") for body in ('{"type":"méta"}', "")]
+    assert replies == [RestReply("list", f"{server.url}/api/info", 200, "[]")] * 2
+    assert server.bodies == ['{"type":"méta"}', ""]
+    assert [headers.get("content-type") for headers in server.headers] == ["application/json", None]
 
 
 def test_no_credentials_are_sent(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         asked: paths in order of arrival; headers and client addresses beside them.
+        bodies: what was posted.
         arrived: set when a request has come.
         released: pages that hold on do so until this is set.
         ended: set when a page that held on was ended by the client.
@@ -28,6 +29,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.clients: list[tuple[str, int]] = []
+        self.bodies: list[str] = []
         self.arrived = threading.Event()
         self.released = threading.Event()
         self.ended = threading.Event()
@@ -51,6 +53,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.clients.append(self.client_address)
         self.server.arrived.set()
         self.server.pages.get(self.path, page("not found", 404))(self)
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode())
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -1,18 +1,23 @@
 """The loopback server's other half: HTTP on the same port, its faults, and TLS for both."""
 
 import asyncio
+import json
 import shutil
 import ssl
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from l2_exporter.simulator.exchange import Settings
+from l2_exporter.simulator.exchange import Exchange, Settings
+from l2_exporter.simulator.httpsocket import MOST_BYTES
 from l2_exporter.simulator.server import SimulatedExchange
+from l2_exporter.simulator.wire import Reply
 from tests.simulator.naive import BTC, ask
 from tests.simulator.sockets import BOOK, LIMIT_S, get, next_book, run, until_the_end
 
@@ -29,6 +34,46 @@ def test_http_is_answered_on_the_same_port_also_when_the_answer_is_long() -> Non
             assert (await get(served.rest_url + "/nothing")).status_code == 404
 
     run(ask_http())
+
+
+@pytest.mark.parametrize("parts", [1, 3, 60])
+def test_what_is_posted_arrives_whole_however_it_is_sent(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[tuple[str, str | None]] = []
+
+    def received(exchange: Exchange, target: str, now_ns: int, body: str | None = None) -> Reply:
+        posted.append((target, body))
+        return Reply(200, "heard")
+
+    monkeypatch.setattr(Exchange, "request_received", received)
+    body = json.dumps({"type": "métà"}).encode()
+    head = f"POST /info?x=1 HTTP/1.1\r\nHost: 127.0.0.1\r\ncontent-LENGTH: {len(body)}\r\n\r\n".encode()
+    size = -(-len(head + body) // parts)
+
+    async def post() -> None:
+        async with SimulatedExchange(Settings()) as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(served.rest_url).port)
+            for start in range(0, len(head + body), size):
+                writer.write((head + body)[start : start + size])
+                await writer.drain()
+                await asyncio.sleep(0)
+            assert (await reader.read()).endswith(b"\r\n\r\nheard")
+            writer.close()
+            await get(served.rest_url + "/plain")
+
+    run(post())
+    assert posted == [("/info?x=1", body.decode()), ("/plain", None)]
+
+
+def test_a_post_that_never_ends_is_cut_off() -> None:
+    async def post() -> None:
+        async with SimulatedExchange(Settings()) as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(served.rest_url).port)
+            writer.write(b"POST " + b"x" * (MOST_BYTES + 1))
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+
+    run(post())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from l2_exporter.core.venue import DATASETS, Venue
+from l2_exporter.core.venue import DATASETS, Post, Venue
 from l2_exporter.simulator.exchange import Exchange
 
 SOCKET = "wss://simulated.invalid"
@@ -15,6 +15,12 @@ def ws_path(exchange: Exchange, venue: Venue, channel: str) -> str:
     """Name the path of the socket that a channel is reached at."""
     own = venue.channels[channel].ws_url
     return exchange.dialect.ws_path if own is None else urlsplit(own).path
+
+
+def asked_for(exchange: Exchange, path: str | Post) -> str:
+    """Return the body of the answer to a request."""
+    posted, target = (path.body, path.path) if isinstance(path, Post) else (None, path)
+    return exchange.request_received(target, exchange.now_ns, posted).body
 
 
 def codes_of(exchange: Exchange, venue: Venue, insts: Sequence[str]) -> dict[str, str]:
@@ -27,9 +33,9 @@ def codes_of(exchange: Exchange, venue: Venue, insts: Sequence[str]) -> dict[str
     asked = {*paths}
     listed = []
     while paths:
-        reply = twin.request_received(paths.popleft(), twin.now_ns)
-        listed += venue.decode_instruments(reply.body)
-        further = [path for path in venue.further_instrument_paths(reply.body) if path not in asked]
+        body = asked_for(twin, paths.popleft())
+        listed += venue.decode_instruments(body)
+        further = [path for path in venue.further_instrument_paths(body) if path not in asked]
         paths.extend(further)
         asked.update(further)
     missing = {*insts} - {one.inst for one in listed}
