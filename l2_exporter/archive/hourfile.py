@@ -14,12 +14,16 @@ from l2_exporter.core.timetext import utc_ns
 
 OPEN_FILES = 256
 
+Place = tuple[int, int]
+"""What lines ascend by: book time, and of two lines of the same time 1 for the gap line; of order events their number
+in the episode instead."""
+
 
 class HourFile:
     """The lines of one book in one hour.
 
     Attributes:
-        floor: the last line the file holds.
+        place: of the last line the file holds.
         takes_lines: False: the hour is sealed, compressed or deleted, and never opened for writing again.
         unsynced_since_ns: elapsed time of the first line that a loss of power could still take; None: there is none.
     """
@@ -31,7 +35,7 @@ class HourFile:
         "_size",
         "_sound",
         "_torn_path",
-        "floor",
+        "place",
         "takes_lines",
         "unsynced_since_ns",
     )
@@ -41,7 +45,7 @@ class HourFile:
         self._path = vault.hour_file(spec.venue, spec.dataset, spec.inst, hour)
         self._fd: int | None = None
         self._size = 0
-        self.floor: Floor | None = None
+        self.place: Place | None = None
         self.unsynced_since_ns: int | None = None
         self.takes_lines = takes_lines(vault, spec, hour)
         self._torn_path = vault.torn_file(spec.venue, spec.dataset, spec.inst, hour)
@@ -49,12 +53,20 @@ class HourFile:
         if self.takes_lines:
             self._make_sound()
 
-    def ascends(self, event_ns: int, gap: bool) -> bool:
-        """Tell whether a line may follow what the file holds."""
-        return self.floor is None or (event_ns, gap) > (self.floor.event_ns, self.floor.gap)
+    @property
+    def floor(self) -> Floor | None:
+        """The last line of a file of snapshots, for whoever samples."""
+        return None if self.place is None else Floor(self.place[0], self.place[1] == 1)
 
-    def append(self, line: bytes, event_ns: int, gap: bool, elapsed_ns: int | None = None) -> None:
-        """Append one line with one write; after a failure the file is what it was before.
+    def ascends(self, place: Place) -> bool:
+        """Tell whether a line may follow what the file holds."""
+        return self.place is None or place > self.place
+
+    def append(self, lines: bytes, place: Place, elapsed_ns: int | None = None) -> None:
+        """Append a line, or several, with one write; after a failure the file is what it was before.
+
+        Args:
+            place: of the last of them.
 
         Raises:
             OSError: the line was not written.
@@ -64,14 +76,14 @@ class HourFile:
         if self._fd is None:
             self._fd = self._disk.open_append(self._path)
         try:
-            written = self._disk.append(self._fd, line)
-            if written != len(line):
-                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self._path))
+            written = self._disk.append(self._fd, lines)
+            if written != len(lines):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(lines)} bytes were written", str(self._path))
         except OSError:
             self._take_back()
             raise
-        self._size += len(line)
-        self.floor = Floor(event_ns, gap)
+        self._size += len(lines)
+        self.place = place
         if self.unsynced_since_ns is None:
             self.unsynced_since_ns = elapsed_ns or 0
 
@@ -124,7 +136,7 @@ class HourFile:
         """Cut a torn tail, and learn where the file ends."""
         if self._path.exists():
             repair = repair_tail(self._disk, self._path, self._torn_path)
-            self.floor = floor_of_line(repair.last_line)
+            self.place = place_of_line(repair.last_line)
             self._size = repair.size
         self._sound = True
 
@@ -136,11 +148,13 @@ def takes_lines(vault: Vault, spec: BookSpec, hour: int) -> bool:
     return not any(path.exists() for path in closed)
 
 
-def floor_of_line(line: bytes | None) -> Floor | None:
+def place_of_line(line: bytes | None) -> Place | None:
     """Read the place of a line in its file; None for no line, or one that is not ours."""
     try:
         fields = orjson.loads(line or b"null")
-        return Floor(utc_ns(fields["timestamp_utc"]), fields["gap_detected"] is True)
+        if "gap_detected" in fields:
+            return utc_ns(fields["timestamp_utc"]), int(fields["gap_detected"] is True)
+        return utc_ns(fields["timestamp_utc"]), int(fields["n"])
     except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
         return None
 

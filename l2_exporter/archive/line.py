@@ -1,12 +1,15 @@
-"""Encoding a snapshot record as its line (docs/FORMAT.md, "The snapshot line"): always the same bytes."""
+"""Encoding a record as its line (docs/FORMAT.md, "The snapshot line", "Order events"): always the same bytes."""
 
 import orjson
 
 from l2_exporter.core.decimaltext import mean_text
-from l2_exporter.core.records import SnapshotRecord
+from l2_exporter.core.events import Change, OrderChange
+from l2_exporter.core.records import OrderRecord, SnapshotRecord
 from l2_exporter.core.timetext import utc_text
 
 RECEIVED_DECIMALS = 6
+NO_CHANGE = OrderChange(Change.SET, "")
+"""What a mark says of orders: nothing."""
 
 
 def encode_line(record: SnapshotRecord) -> bytes:
@@ -14,7 +17,7 @@ def encode_line(record: SnapshotRecord) -> bytes:
     spec = record.spec
     best_bid = record.bids[0][0] if record.bids else None
     best_ask = record.asks[0][0] if record.asks else None
-    fields = {
+    fields: dict[str, object] = {
         "timestamp_utc": utc_text(record.event_ns, spec.decimals),
         "exchange": spec.venue,
         "market": spec.market,
@@ -33,5 +36,34 @@ def encode_line(record: SnapshotRecord) -> bytes:
         "checksum_ok": record.checksum_ok,
         "flags": record.flags,
         "live_since_utc": utc_text(record.live_since_ns, spec.decimals),
+    }
+    if record.events is not None:
+        fields["n"] = record.events
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def encode_event(record: OrderRecord) -> bytes:
+    """Write an order event as compact JSON with its closing newline, fields in the contract's order."""
+    spec, change = record.spec, record.change or NO_CHANGE
+    fields = {
+        "timestamp_utc": utc_text(record.event_ns, spec.decimals),
+        "exchange": spec.venue,
+        "market": spec.market,
+        "channel": spec.channel,
+        "instId": spec.inst,
+        "type": record.type,
+        "order_id": change.order_id or None,
+        "side": change.side,
+        "price": change.price,
+        "size": change.size,
+        "remaining": change.remaining,
+        "reason": change.reason,
+        "maker_order_id": change.maker,
+        "taker_order_id": change.taker,
+        "seqId": record.seq,
+        "received_utc": None if record.recv_ns is None else utc_text(record.recv_ns, RECEIVED_DECIMALS),
+        "flags": record.flags,
+        "live_since_utc": utc_text(record.live_since_ns, spec.decimals),
+        "n": record.number,
     }
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)

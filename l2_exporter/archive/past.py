@@ -3,7 +3,7 @@
 import contextlib
 
 from l2_exporter.archive.disk import Disk
-from l2_exporter.archive.hourfile import HourFiles, floor_of_line, received_of_line, takes_lines
+from l2_exporter.archive.hourfile import HourFiles, place_of_line, received_of_line, takes_lines
 from l2_exporter.archive.layout import (
     HourPath,
     LayoutError,
@@ -61,12 +61,12 @@ class Past:
         hours = self._hours_newest_first(spec)
         for number, hour_path in enumerate(hours):
             line = self._last_line(spec, hour_path)
-            floor = floor_of_line(line)
-            if line is not None and floor is not None:
+            place = place_of_line(line)
+            if line is not None and place is not None:
                 for before in hours[number + 1 : number + 2]:
                     if before.suffix == ".jsonl":
                         self._last_line(spec, before)
-                return LastLine(floor.event_ns, received_of_line(line))
+                return LastLine(place[0], received_of_line(line))
         return None
 
     def floor(self, spec: BookSpec, hour: int) -> Floor | None:

@@ -170,6 +170,7 @@ LEDGER_REASONS = (
     Reason("checksum_zero", "the checksum is a constant 0: the venue has switched it off", ("canary",)),
     Reason("checksum_absent", "the channel used to carry a checksum and no longer does", ("canary",)),
     Reason("algorithm_changed", "a fresh book fails its checksum: checking stops for this run", ("canary",)),
+    Reason("max_orders", "a book of orders has more than are held: its deepest levels are gone", ("canary",)),
     Reason("unknown_frame", "a frame that fits nothing the venue documents", ("canary",)),
     Reason("not_json", "text that is no frame at all; it was rejected", ("canary",)),
     Reason("refused", "the venue refused a request", ("canary",)),

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import orjson
 
 from l2_exporter.archive.disk import Disk
-from l2_exporter.archive.hourfile import HourFiles
+from l2_exporter.archive.hourfile import HourFile, HourFiles, Place
 from l2_exporter.archive.layout import TEMPORARY_PREFIX, Vault
 from l2_exporter.archive.ledger import encode_entry
 from l2_exporter.archive.ledgerfile import LedgerFile
-from l2_exporter.archive.line import encode_line
+from l2_exporter.archive.line import encode_event, encode_line
 from l2_exporter.archive.past import Past
 from l2_exporter.archive.patience import Patience
 from l2_exporter.archive.reserve import RESERVE_BYTES, Reserve
 from l2_exporter.archive.syncjob import SyncJob
 from l2_exporter.core.errors import ArchiveError, clip
-from l2_exporter.core.records import BookSpec, LedgerRecord, SnapshotRecord
+from l2_exporter.core.records import BookSpec, LedgerRecord, Line, OrderRecord, SnapshotRecord
 from l2_exporter.core.timetext import NS_PER_S, hour_of, utc_text
 
 REJECTED_LIMIT = 100
@@ -32,6 +32,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 ROOM_BYTES = 8 << 20
 """On a disk that was full, lines are written again when so much is free: what the reserve gave up is for the ledger."""
 LEDGER_AGAIN_NS = NS_PER_S
+EVENTS_WAITING = 1_000
+"""Order events that wait for others to be written with."""
 
 
 @dataclass(slots=True)
@@ -83,6 +85,8 @@ class Archive:
         self._ledger_again_ns = 0
         self._syncing: SyncJob | None = None
         self._rejected = 0
+        self._events: dict[tuple[str, str, int], list[OrderRecord]] = {}
+        self._events_elapsed_ns: int | None = None
         self.past = Past(disk, vault, venue, self._files)
 
     @property
@@ -119,27 +123,88 @@ class Archive:
             ArchiveError: the disk refused it and the writer is not patient, or has been refused for a minute for a
                 reason that waiting does not mend.
         """
-        hour = hour_of(record.event_ns)
+        self.flush_events()
+        place = (record.event_ns, int(record.gap))
         try:
-            file = self._files.get(record.spec, hour)
-            if not file.takes_lines:
-                self._too_late(record, hour)
-            elif not file.ascends(record.event_ns, record.gap):
-                self.not_ascending[record.spec] += 1
-            else:
-                self._require_room()
-                line = encode_line(record)
-                file.append(line, record.event_ns, record.gap, elapsed_ns)
-                self._files.opened(file)
-                self.lines[record.spec] += 1
-                self.last_lines[record.spec] = record.event_ns
-                self.bytes_written += len(line)
-                self._written(record)
+            file = self._file_for(record, place)
+            if file is not None:
+                self._append(file, encode_line(record), [record], place, elapsed_ns)
         except OSError as error:
             self._refused(record, error, elapsed_ns)
 
+    def write_event(self, record: OrderRecord, elapsed_ns: int | None) -> None:
+        """Take an order event; it is written with others of its file, before any line that is made after it.
+
+        Raises:
+            ArchiveError: as `write`.
+        """
+        key = (record.spec.dataset, record.spec.inst, hour_of(record.event_ns))
+        waiting = self._events.get(key)
+        if waiting is None:
+            waiting = self._events[key] = []
+        waiting.append(record)
+        self._events_elapsed_ns = elapsed_ns
+        if len(waiting) >= EVENTS_WAITING:
+            self.flush_events()
+
+    def flush_events(self) -> None:
+        """Write the order events that wait, those of one file with one write.
+
+        Raises:
+            ArchiveError: as `write`.
+        """
+        if self._events:
+            waiting, self._events = self._events, {}
+            for records in waiting.values():
+                self._write_events(records)
+
+    def _write_events(self, records: Sequence[OrderRecord]) -> None:
+        last = records[-1]
+        try:
+            file = self._file_for(records[0], None)
+            if file is None:
+                self.late[last.spec, hour_of(last.event_ns)] += len(records) - 1
+                return
+            ascending = [record for record in records if file.ascends((record.event_ns, record.number))]
+            self.not_ascending[last.spec] += len(records) - len(ascending)
+            if ascending:
+                lines = b"".join(map(encode_event, ascending))
+                self._append(file, lines, ascending, (last.event_ns, last.number), self._events_elapsed_ns)
+        except OSError as error:
+            for record in records:
+                self._refused(record, error, self._events_elapsed_ns)
+
+    def _file_for(self, record: Line, place: Place | None) -> HourFile | None:
+        """Return the file that takes a line; None if none does, which is counted.
+
+        Args:
+            place: it must ascend there; None: the caller sees to that.
+        """
+        hour = hour_of(record.event_ns)
+        file = self._files.get(record.spec, hour)
+        if not file.takes_lines:
+            self._too_late(record, hour)
+            return None
+        if place is not None and not file.ascends(place):
+            self.not_ascending[record.spec] += 1
+            return None
+        return file
+
+    def _append(
+        self, file: HourFile, lines: bytes, records: Sequence[Line], place: Place, elapsed_ns: int | None
+    ) -> None:
+        self._require_room()
+        file.append(lines, place, elapsed_ns)
+        self._files.opened(file)
+        last = records[-1]
+        self.lines[last.spec] += len(records)
+        self.last_lines[last.spec] = last.event_ns
+        self.bytes_written += len(lines)
+        self._written(records[0])
+
     def note(self, record: LedgerRecord, newest_event_ns: int | None = None) -> None:
         """Append a ledger line; one without receive time gets the newest event time, or waits until one is known."""
+        self.flush_events()
         at_ns = newest_event_ns if record.at_ns is None else record.at_ns
         if at_ns is None:
             self._undated.append(record)
@@ -170,6 +235,7 @@ class Archive:
         Raises:
             OSError: the disk could not promise it.
         """
+        self.flush_events()
         self._files.sync()
         self._ledger.sync()
 
@@ -222,6 +288,7 @@ class Archive:
         Raises:
             ArchiveError: something could not be written or synced.
         """
+        self.flush_events()
         try:
             for record in self._undated:
                 self._ledger.append(encode_entry(record, self._venue, closing_ns), closing_ns)
@@ -233,7 +300,7 @@ class Archive:
         except OSError as error:
             raise ArchiveError(f"the archive could not be closed: {error}") from error
 
-    def _too_late(self, record: SnapshotRecord, hour: int) -> None:
+    def _too_late(self, record: Line, hour: int) -> None:
         """Count a line for an hour that takes no more; say it once."""
         self.late[record.spec, hour] += 1
         if self.late[record.spec, hour] == 1:
@@ -265,7 +332,7 @@ class Archive:
             except OSError as error:
                 self._ledger_refused.refused(error, elapsed_ns)
 
-    def _written(self, record: SnapshotRecord) -> None:
+    def _written(self, record: Line) -> None:
         self._lines_refused.done()
         lost = self._suspended.pop(record.spec, None)
         if self._gave_up_reserve and self._reserve is not None and not self._suspended:
@@ -286,7 +353,7 @@ class Archive:
         )
         self.note(resumed, record.event_ns)
 
-    def _refused(self, record: SnapshotRecord, error: OSError, elapsed_ns: int | None) -> None:
+    def _refused(self, record: Line, error: OSError, elapsed_ns: int | None) -> None:
         """Declare a line that could not be written. The book stays live; its next line tries again."""
         self._raise_if_impatient(error)
         if error.errno in FULL and not self._full:

@@ -41,6 +41,10 @@ tape = false
 fsync_s = 5
 # More instruments than this are taken for a mistake.
 max_instruments = 200
+# Of order-level channels: seconds of book time between two whole books of orders, 1 to 3600 ...
+order_books_s = 60
+# ... and orders of a book that are held at most; beyond, the levels farthest from the market go.
+max_orders = 1000000
 
 # One such section for each venue that needs one.
 [venue.okx]

@@ -136,6 +136,8 @@ def make_plan(settings: Configuration, vault: Vault, duration_s: float | None) -
         cadence_ns=recorded.cadence_ns,
         depth=recorded.depth,
         grace_ns=recorded.grace_ns,
+        order_books_ns=recorded.order_books_ns,
+        max_orders=recorded.max_orders,
         tape=recorded.tape,
         fsync_s=recorded.fsync_s,
         duration_s=duration_s,

@@ -51,6 +51,8 @@ class RecordSettings:
     tape: bool
     fsync_s: float
     max_instruments: int
+    order_books_ns: int = 60 * NS_PER_S
+    max_orders: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ def _record(merge: Merge) -> RecordSettings:
         cadence_ns=merge.value(schema.CADENCE),
         depth=merge.value(schema.DEPTH),
         grace_ns=merge.value(schema.GRACE),
+        order_books_ns=merge.value(schema.ORDER_BOOKS),
+        max_orders=merge.value(schema.MAX_ORDERS),
         tape=merge.value(schema.TAPE),
         fsync_s=merge.value(schema.FSYNC) / NS_PER_S,
         max_instruments=merge.value(schema.MAX_INSTRUMENTS),

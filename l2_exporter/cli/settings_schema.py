@@ -63,6 +63,8 @@ INSTRUMENTS = Key("record.instruments", read_instruments, ["okx:BTC-USDT-SWAP", 
 CADENCE = Key("record.cadence_s", seconds(10 * NS_PER_MS, HOUR_NS), 2, show_seconds)
 DEPTH = Key("record.depth", whole(1, 100_000), 400)
 GRACE = Key("record.grace_s", seconds(0, 60 * NS_PER_S), 1, show_seconds)
+ORDER_BOOKS = Key("record.order_books_s", seconds(NS_PER_S, HOUR_NS), 60, show_seconds)
+MAX_ORDERS = Key("record.max_orders", whole(100, 100_000_000), 1_000_000)
 TAPE = Key("record.tape", read_truth, False)
 FSYNC = Key("record.fsync_s", seconds(100 * NS_PER_MS, 60 * NS_PER_S), 5, show_seconds)
 MAX_INSTRUMENTS = Key("record.max_instruments", whole(1, 10_000), 200)
@@ -130,7 +132,18 @@ def check_codec_level(level: object, codec: object, place: Place) -> None:
 
 def all_keys() -> list[Key[object]]:
     """List every setting, in the order of a complete l2.toml."""
-    record: list[Key[object]] = [VAULT, INSTRUMENTS, CADENCE, DEPTH, GRACE, TAPE, FSYNC, MAX_INSTRUMENTS]
+    record: list[Key[object]] = [
+        VAULT,
+        INSTRUMENTS,
+        CADENCE,
+        DEPTH,
+        GRACE,
+        TAPE,
+        FSYNC,
+        MAX_INSTRUMENTS,
+        ORDER_BOOKS,
+        MAX_ORDERS,
+    ]
     for venue in VENUES:
         keys = venue_keys(venue)
         record += [keys.ws_url, keys.rest_url, keys.channel]

@@ -6,10 +6,11 @@ every message, are a slice. Bids have negated keys so that both sides ascend fro
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from decimal import Decimal
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, fits_float, is_zero
-from l2_exporter.core.events import Row
+from l2_exporter.core.events import BookPush, OrderChange, Push, Row
 
 
 class Side:
@@ -29,6 +30,20 @@ class Side:
         self._limit: Key | None = None
         self.last_known: str | None = None
         self.rows: list[Row] = []
+
+    @property
+    def depth(self) -> int:
+        """How many levels there are."""
+        return len(self.rows)
+
+    @property
+    def best(self) -> str | None:
+        """The best price, None for an empty side."""
+        return self.rows[0][0] if self.rows else None
+
+    def top(self, depth: int) -> list[Row]:
+        """Return the best levels."""
+        return self.rows[:depth]
 
     def apply(self, rows: list[Row]) -> None:
         """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing."""
@@ -133,6 +148,23 @@ class Book:
         self.bids.apply(bids)
         self.asks.apply(asks)
 
+    def take(self, push: BookPush, _book_ns: int | None) -> Sequence[OrderChange]:
+        """Apply a message; there is nothing to tell of orders."""
+        if push.push is Push.DELTA:
+            self.bids.apply(push.bids)
+            self.asks.apply(push.asks)
+        else:
+            self.replace(push.bids, push.asks)
+        return ()
+
+    def summed(self, _count: int) -> tuple[list[Row], list[Row]]:
+        """Return what a checksum is made of: the levels."""
+        return self.bids.rows, self.asks.rows
+
+    def agrees_with(self, other: "Book") -> bool:
+        """Tell whether two books hold the same levels."""
+        return other.bids.rows == self.bids.rows and other.asks.rows == self.asks.rows
+
     def replace(self, bids: list[Row], asks: list[Row]) -> None:
         """Become this book."""
         self.bids.replace(bids)
@@ -163,7 +195,7 @@ class Book:
         """Tell whether a snapshot with these rows, in any order, is this very book."""
         other = Book()
         other.replace(bids, asks)
-        return other.bids.rows == self.bids.rows and other.asks.rows == self.asks.rows
+        return self.agrees_with(other)
 
     def is_empty(self) -> bool:
         """Tell whether neither side has a level."""

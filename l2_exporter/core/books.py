@@ -2,18 +2,18 @@
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from l2_exporter.core.errors import VenueError, cut
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
-from l2_exporter.core.records import BookSpec
+from l2_exporter.core.records import BookSpec, BookSpecs
 from l2_exporter.core.recovery import Recovery
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.timetext import NS_PER_S
-from l2_exporter.core.venue import Seeding, Venue, dataset_of
+from l2_exporter.core.venue import Channel, Seeding, Venue, dataset_of, order_datasets_of
 
 BookKey = tuple[str, str]
 """(channel, instrument), both in the venue's own words."""
@@ -28,6 +28,7 @@ class Settings:
         only: those that may be recorded; None: all that have frames.
         run: distinguishes the ids of this run's gaps from all others'.
         codes: what the wire calls instruments that it does not call by their id.
+        order_books_ns: book time between two whole books of orders; max_orders: of a book that are held.
         checksum_resync: mismatches in a row that are a loss where a sequence proves continuity too; 0: never.
     """
 
@@ -40,6 +41,8 @@ class Settings:
     jitter_seed: int = 0
     run: str = "run"
     codes: Mapping[str, str] = field(default_factory=dict)
+    order_books_ns: int = 60 * NS_PER_S
+    max_orders: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,11 @@ class Books:
             return keeper
         if self._only is not None and (channel, inst) not in self._only:
             return None
-        spec = self.spec(channel, inst)
-        self._shared.history.admit(spec)
-        floor_of = partial(self._shared.history.floor, spec)
-        sampler = Sampler(self._settings.cadence_ns, self._settings.grace_ns, floor_of)
+        specs = self.specs(channel, inst)
+        for spec in specs.all:
+            self._shared.history.admit(spec)
         recovery = Recovery(random.Random(f"{self._settings.jitter_seed}/{channel}/{inst}"))
-        keeper = self.keepers[channel, inst] = Keeper(spec, self._shared, sampler, recovery)
+        keeper = self.keepers[channel, inst] = Keeper(specs, self._shared, partial(self._sampler, specs), recovery)
         keeper.started(stamp)
         return keeper
 
@@ -127,12 +129,32 @@ class Books:
         except VenueError as error:
             keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": cut(str(error))})
         else:
-            keeper.replied(book, (levels or channel.seed_levels) if limited else None, answer.stamp)
+            keeper.replied(book, _known_levels(channel, levels) if limited else None, answer.stamp)
 
-    def spec(self, name: str, inst: str) -> BookSpec:
-        """Describe a book: its dataset, depth and decimals."""
+    def _sampler(self, specs: BookSpecs, spec: BookSpec) -> Sampler:
+        """Make the buckets of one dataset."""
+        cadence_ns = self._settings.order_books_ns if spec is specs.books else self._settings.cadence_ns
+        return Sampler(cadence_ns, self._settings.grace_ns, partial(self._shared.history.floor, spec))
+
+    def specs(self, name: str, inst: str) -> BookSpecs:
+        """Describe a book: its datasets, depth and decimals."""
         channel = self._venue.channels[name]
         market = self._venue.market_of(inst)
         depth = self._settings.depth if channel.depth is None else min(self._settings.depth, channel.depth)
         dataset = dataset_of(market, channel)
-        return BookSpec(self._venue.name, market, dataset, name, inst, depth, channel.time_decimals)
+        levels = BookSpec(self._venue.name, market, dataset, name, inst, depth, channel.time_decimals)
+        if not channel.orders:
+            return BookSpecs(levels)
+        events, books = order_datasets_of(market, channel)
+        return BookSpecs(levels, replace(levels, dataset=events), replace(levels, dataset=books))
+
+
+def _known_levels(channel: Channel, asked: int | None) -> int | None:
+    """Tell how many levels a side of a REST book are all that is known; None: there is nothing beyond it to know.
+
+    That is so where the stream itself shows a window no deeper than the book: what comes into the window is told.
+    """
+    levels = asked or channel.seed_levels
+    if levels is None or (channel.depth is not None and levels >= channel.depth):
+        return None
+    return levels

@@ -11,6 +11,7 @@ from enum import Enum
 
 from l2_exporter.core.book import Book
 from l2_exporter.core.events import BookPush, Push
+from l2_exporter.core.orderbook import OrderBook
 from l2_exporter.core.venue import Venue
 
 
@@ -44,7 +45,7 @@ class ChecksumPolicy:
     stopped: bool = False
     said: set[tuple[str, str]] = field(default_factory=set)
 
-    def canary(self, push: BookPush, book: Book) -> str | None:
+    def canary(self, push: BookPush, book: Book | OrderBook) -> str | None:
         """Name the reason why this message's channel gives no checksum, the first time that is seen."""
         channel = self.venue.channels[push.channel]
         apart = channel.checksum_apart and push.push is not Push.CHECKSUM
@@ -82,17 +83,18 @@ class ChecksumWatch:
             return False
         return not has_sequence or (not self.on_trial and self.streak + 1 == self.policy.resync_after)
 
-    def check(self, push: BookPush, book: Book) -> Checked:
+    def check(self, push: BookPush, book: Book | OrderBook) -> Checked:
         """Compare the checksum a message carries with the one of the book after it."""
         outcome = self._outcome(push, book)
         self.outcomes[outcome] += 1
         return outcome
 
-    def _outcome(self, push: BookPush, book: Book) -> Checked:
+    def _outcome(self, push: BookPush, book: Book | OrderBook) -> Checked:
         if not self._applies(push):
             return Checked.UNCHECKED
         on_trial, self.on_trial = self.on_trial, False
-        self.calculated = self.policy.venue.checksum(book.bids.rows, book.asks.rows)
+        venue = self.policy.venue
+        self.calculated = venue.checksum(*book.summed(venue.channels[push.channel].checksum_depth))
         if self.calculated == push.checksum:
             self.streak = 0
             return Checked.OK

@@ -6,7 +6,7 @@ and their floats are ordered as they are. Longer texts are keyed by Decimal.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 
 MAX_TOKEN_CHARS = 64
@@ -55,6 +55,22 @@ def fits_float(text: str) -> bool:
 
 def mean_text(a: str, b: str) -> str:
     """Return the exact mean of two numbers in plain notation without trailing zeros (`43250.75`, `100`, `0`)."""
-    mean = _EXACT.divide(_EXACT.add(Decimal(a), Decimal(b)), Decimal(2))
-    text = format(mean, "f")
+    return _plain(_EXACT.divide(_EXACT.add(Decimal(a), Decimal(b)), Decimal(2)))
+
+
+def sum_text(numbers: Iterable[str]) -> str:
+    """Return the exact sum of numbers, written as `mean_text` writes."""
+    total = Decimal(0)
+    for number in numbers:
+        total = _EXACT.add(total, Decimal(number))
+    return _plain(total)
+
+
+def difference_text(a: str, b: str) -> str:
+    """Return `a - b`, exact, written as `mean_text` writes; below zero with a minus."""
+    return _plain(_EXACT.subtract(Decimal(a), Decimal(b)))
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,10 +1,12 @@
 """What is said in the ledger of one book: losses and their ends above all, each once, with the window it spans."""
 
+from dataclasses import replace
+
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.events import BookPush
 from l2_exporter.core.history import OpenGap
 from l2_exporter.core.inputs import Stamp
-from l2_exporter.core.records import BookSpec, LedgerRecord
+from l2_exporter.core.records import BookSpecs, LedgerRecord
 from l2_exporter.core.state import BookState
 from l2_exporter.core.surroundings import Surroundings
 
@@ -13,15 +15,17 @@ class Declarations:
     """The ledger's view of one book.
 
     Attributes:
+        spec: the dataset that the ledger names: of a channel of orders that of the events, with the others behind.
         conn: the connection that owns the book.
         open_gaps: losses that are not over; losses: declared in this run.
     """
 
-    def __init__(self, spec: BookSpec, shared: Surroundings) -> None:
+    def __init__(self, specs: BookSpecs, shared: Surroundings) -> None:
+        self.spec, *others = specs.all
         self.conn: str | None = None
         self.open_gaps: list[OpenGap] = []
         self.losses = 0
-        self._spec = spec
+        self._also = [other.dataset for other in others]
         self._shared = shared
         self._odd_time = False
 
@@ -45,7 +49,7 @@ class Declarations:
                 stamp.recv_ns,
                 "gap",
                 self.conn,
-                self._spec,
+                self.spec,
                 gap.id,
                 reason,
                 since_event_ns,
@@ -58,7 +62,7 @@ class Declarations:
 
     def live(self, state: BookState, stamp: Stamp) -> None:
         """Close every open gap with the fresh book; without one say that the book is live for the first time."""
-        detail: dict[str, object] = {"bids": len(state.book.bids.rows), "asks": len(state.book.asks.rows)}
+        detail: dict[str, object] = {"bids": state.book.bids.depth, "asks": state.book.asks.depth}
         gaps: list[OpenGap | None] = [*self.open_gaps] or [None]
         for gap in gaps:
             self._say(
@@ -66,7 +70,7 @@ class Declarations:
                     stamp.recv_ns,
                     "live",
                     self.conn,
-                    self._spec,
+                    self.spec,
                     gap.id if gap else None,
                     gap.reason if gap else None,
                     gap.since_event_ns if gap else None,
@@ -82,7 +86,7 @@ class Declarations:
         self, kind: str, stamp: Stamp, *, reason: str | None = None, detail: dict[str, object] | None = None
     ) -> None:
         """Say something else of this book."""
-        self._say(LedgerRecord(stamp.recv_ns, kind, self.conn, self._spec, reason=reason, detail=detail))
+        self._say(LedgerRecord(stamp.recv_ns, kind, self.conn, self.spec, reason=reason, detail=detail))
 
     def checked(self, checked: Checked, watch: ChecksumWatch, push: BookPush, state: BookState, stamp: Stamp) -> None:
         """Say what a checksum showed: the first failure of a row, a changed algorithm, or that none is sent."""
@@ -107,7 +111,7 @@ class Declarations:
                 stamp.recv_ns,
                 kind,
                 self.conn,
-                self._spec,
+                self.spec,
                 reason=reason,
                 expected=push.checksum,
                 got=watch.calculated,
@@ -115,4 +119,6 @@ class Declarations:
         )
 
     def _say(self, record: LedgerRecord) -> None:
+        if self._also:
+            record = replace(record, detail={"also": self._also, **(record.detail or {})})
         self._shared.out.append(record)

@@ -35,6 +35,10 @@ class SchemaError(VenueError):
         self.missing = missing
 
 
+class BookError(L2Error):
+    """A message that cannot be true of the book as it stands: one of the two is wrong."""
+
+
 class TransportError(L2Error):
     """A socket or an HTTP request failed."""
 

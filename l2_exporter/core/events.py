@@ -4,6 +4,7 @@ Rows are `[price, size, ...]`: decimal text, best first is not required, size ze
 are never changed in place afterwards.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -24,12 +25,51 @@ class Push(Enum):
     """No rows: the venue's checksum of the book as the update before left it."""
 
 
+class Change(Enum):
+    """What happens to an order."""
+
+    OPEN = "open"
+    """It comes to rest on the book."""
+    CHANGE = "change"
+    """It has another size or price."""
+    MATCH = "match"
+    """It is traded against: so much less is left of it."""
+    DONE = "done"
+    """It is gone: filled or canceled."""
+    SET = "set"
+    """It rests as told: the book knows whether that is `OPEN` or `CHANGE`. Only in messages, never in the archive."""
+
+
+class OrderChange(NamedTuple):
+    """What a message says of one order; None where it does not say.
+
+    Attributes:
+        side: of the order: buy or sell.
+        size: how much the event is about: what rests now (open, change), or was traded (match).
+        remaining: what is left of the order afterwards.
+        reason: why it is done, or was changed, in the venue's words or `filled` and `canceled`.
+        maker, taker: the orders of a match.
+    """
+
+    kind: Change
+    order_id: str
+    side: str | None = None
+    price: str | None = None
+    size: str | None = None
+    remaining: str | None = None
+    reason: str | None = None
+    maker: str | None = None
+    taker: str | None = None
+
+
 class BookPush(NamedTuple):
     """One book of one frame (a NamedTuple: it is made for every message, and cheapest so).
 
     Attributes:
+        bids, asks: levels; of a channel of orders `[price, size, order id]`, in the order of their queues.
         event_ns: the venue's event time, None where it was zero or unreadable.
         seq, prev_seq, checksum: as sent, None where absent.
+        changes: what a delta of a channel of orders says, in its order; it has no rows then.
     """
 
     push: Push
@@ -41,6 +81,7 @@ class BookPush(NamedTuple):
     seq: int | None
     prev_seq: int | None
     checksum: int | None
+    changes: Sequence[OrderChange] = ()
 
     @property
     def is_idle(self) -> bool:

@@ -62,6 +62,7 @@ class Feed:
             checks=ChecksumPolicy(venue, settings.checksum_resync),
             new_id=self._new_id,
             ask=self._ask,
+            most_orders=settings.max_orders,
         )
         self.books = Books(venue, settings, self._shared)
         self._rejection = Rejection(venue.name, self.books.keepers, self._shared)

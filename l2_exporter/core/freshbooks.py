@@ -1,20 +1,27 @@
 """How an episode begins: the state made of a pushed book, or of a REST book and the deltas that continue it."""
 
+from l2_exporter.core.book import Book
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.events import BookPush
 from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.orderbook import OrderBook
 from l2_exporter.core.seeking import Joined
 from l2_exporter.core.state import BookState
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.venue import Channel, Scope
 
 
-def begun(channel: Channel, push: BookPush, event_ns: int | None, recv_ns: int | None) -> BookState:
-    """Make a state of a whole book, by what its channel promises."""
-    state = BookState(dated=bool(channel.event_time))
+def begun(channel: Channel, push: BookPush, event_ns: int | None, recv_ns: int | None, most_orders: int) -> BookState:
+    """Make a state of a whole book, by what its channel promises.
+
+    Raises:
+        BookError: it is a book of orders that cannot be.
+    """
+    book = OrderBook(channel.window, most_orders) if channel.orders else Book()
+    state = BookState(book, dated=bool(channel.event_time))
     state.chain.linkwide = channel.scope is Scope.LINK
-    state.book.replace(push.bids, push.asks)
+    state.book.take(push, None)
     trim(channel, state)
     state.applied(push, event_ns, recv_ns)
     return state
@@ -37,7 +44,8 @@ class FreshBooks:
 
     def pushed(self, push: BookPush, after_gap: bool, stamp: Stamp) -> tuple[BookState, Checked]:
         """Make a state of a whole book, and check it."""
-        state = begun(self._channel, push, self.event_time(push, stamp), stamp.recv_ns)
+        most = self._shared.most_orders
+        state = begun(self._channel, push, self.event_time(push, stamp), stamp.recv_ns, most)
         state.after_gap = after_gap
         checked = self._check(state, push, stamp)
         state.chain.joining = self._channel.overlaps
@@ -62,16 +70,17 @@ class FreshBooks:
         """
         # A REST book that has no time of its own is dated by the deltas behind it.
         event_ns = None if book.event_ns is None else self.event_time(book, book_stamp)
-        state = begun(self._channel, book, event_ns, book_stamp.recv_ns)
+        state = begun(self._channel, book, event_ns, book_stamp.recv_ns, self._shared.most_orders)
         state.after_gap = after_gap
-        state.seeded_from_rest = True
+        state.from_rest = True
         state.chain.joining = True
         if levels is not None:
             state.book.cover(levels)
         for push, pushed_at in continuing:
-            state.book.apply(push.bids, push.asks)
+            event_ns = self.event_time(push, pushed_at)
+            state.book.take(push, state.time_after(event_ns))
             # The book was known when it was complete, not when its last delta came.
-            state.applied(push, self.event_time(push, pushed_at), stamp.recv_ns)
+            state.applied(push, event_ns, stamp.recv_ns)
         if continuing:
             self._check(state, continuing[-1][0], stamp)
         return state

@@ -1,10 +1,11 @@
 """A book kept twice for a while: the connection that is to go on with it, beside the one that will be closed."""
 
+from l2_exporter.core.errors import BookError
 from l2_exporter.core.events import BookPush, Push
 from l2_exporter.core.freshbooks import begun, trim
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.sequence import HELD_LIMIT, Verdict
-from l2_exporter.core.state import BookState
+from l2_exporter.core.state import BookState, agree
 from l2_exporter.core.venue import Channel, Scope, Seeding
 
 
@@ -21,10 +22,11 @@ class Heir:
         deltas: an unbroken row of changes with their arrival, on a stream that knows changes only.
     """
 
-    __slots__ = ("_channel", "_comparable", "_joins_rest", "broken", "conn", "deltas", "state")
+    __slots__ = ("_channel", "_comparable", "_joins_rest", "_most_orders", "broken", "conn", "deltas", "state")
 
-    def __init__(self, conn: str, channel: Channel) -> None:
+    def __init__(self, conn: str, channel: Channel, most_orders: int) -> None:
         self.conn = conn
+        self._most_orders = most_orders
         self.state: BookState | None = None
         self.broken = False
         self.deltas: list[tuple[BookPush, Stamp]] = []
@@ -40,6 +42,12 @@ class Heir:
         """
         if not self._channel.event_time:
             event_ns = stamp.recv_ns
+        try:
+            self._take(push, event_ns, stamp)
+        except BookError:
+            self.missed()
+
+    def _take(self, push: BookPush, event_ns: int | None, stamp: Stamp) -> None:
         if self._joins_rest:
             self._keep(push, stamp)
         elif push.push is Push.CHECKSUM:
@@ -47,7 +55,7 @@ class Heir:
                 self.state.checksum = push.checksum
         elif push.push is not Push.DELTA:
             self.broken = False
-            self.state = begun(self._channel, push, event_ns, stamp.recv_ns)
+            self.state = begun(self._channel, push, event_ns, stamp.recv_ns, self._most_orders)
             self.state.chain.joining = self._channel.overlaps
         elif self.state is not None:
             self._apply(self.state, push, event_ns, stamp)
@@ -77,7 +85,7 @@ class Heir:
         own = self.state
         if self._joins_rest:
             return True
-        return own is not None and state.book.same_levels(own.book.bids.rows, own.book.asks.rows)
+        return own is not None and agree(state.book, own.book)
 
     def follows(self, state: BookState) -> bool:
         """Tell whether its row of changes continues a book that gets no more from its own connection."""
@@ -95,7 +103,7 @@ class Heir:
     def _apply(self, state: BookState, push: BookPush, event_ns: int | None, stamp: Stamp) -> None:
         verdict = state.chain.judge(push)
         if verdict is Verdict.CONTINUES:
-            state.book.apply(push.bids, push.asks)
+            state.book.take(push, state.time_after(event_ns))
             trim(self._channel, state)
             state.applied(push, event_ns, stamp.recv_ns)
         elif verdict not in (Verdict.DUPLICATE, Verdict.CONTAINED):

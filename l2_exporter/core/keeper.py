@@ -4,13 +4,18 @@ The rules are those of docs/FORMAT.md, "Sampling rule" and "Continuity". Order f
 due (the feed runs them), continuity test, close by a later bucket, apply.
 """
 
+from collections.abc import Callable
+
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
+from l2_exporter.core.errors import BookError, cut
 from l2_exporter.core.events import BookPush, Push
 from l2_exporter.core.freshbooks import FreshBooks, trim
 from l2_exporter.core.handover import Heir
 from l2_exporter.core.inputs import Stamp
-from l2_exporter.core.records import BookSpec, SnapshotRecord
+from l2_exporter.core.lines import Lines
+from l2_exporter.core.orderlog import OrderLog
+from l2_exporter.core.records import BookSpec, BookSpecs, SnapshotRecord
 from l2_exporter.core.recovery import Recovery
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.seeking import Joined, Seeker
@@ -24,6 +29,10 @@ FRESH_CHAIN = -1
 """OKX: the prevSeqId of a snapshot that begins a chain."""
 
 
+Samplers = Callable[[BookSpec], Sampler]
+"""Makes the buckets of one dataset of a book."""
+
+
 class Keeper:
     """One book of one channel.
 
@@ -34,16 +43,20 @@ class Keeper:
         assigned: the connection that subscribed it last; heir: one that is to take it over without a loss.
     """
 
-    def __init__(self, spec: BookSpec, shared: Surroundings, sampler: Sampler, recovery: Recovery) -> None:
-        self.spec = spec
+    def __init__(self, specs: BookSpecs, shared: Surroundings, samplers: Samplers, recovery: Recovery) -> None:
+        spec = self.spec = specs.levels
         self.standing = Standing.EMPTY
         self.state = BookState()
         self.counts = Counts()
-        self.says = Declarations(spec, shared)
+        self.says = Declarations(specs, shared)
         self.assigned: str | None = None
         self.heir: Heir | None = None
         self._shared = shared
-        self._sampler = sampler
+        self._lines = Lines(spec, shared, samplers(spec), lambda: self.state, BookState.record)
+        self._orders: OrderLog | None = None
+        if specs.events is not None and specs.books is not None:
+            books = Lines(specs.books, shared, samplers(specs.books), lambda: self.state, BookState.order_record)
+            self._orders = OrderLog(specs.events, shared, books)
         self._channel = shared.checks.venue.channels[spec.channel]
         self._watch = ChecksumWatch(shared.checks)
         self._fresh = FreshBooks(self._channel, shared, self._watch, self.says)
@@ -56,8 +69,8 @@ class Keeper:
 
     def started(self, stamp: Stamp) -> None:
         """Declare what earlier runs left open: everything since this instrument's last line is unknown."""
-        last = self._shared.history.newest(self.spec)
-        self.says.open_gaps = self._shared.history.open_gaps(self.spec)
+        last = self._shared.history.newest(self.says.spec)
+        self.says.open_gaps = self._shared.history.open_gaps(self.says.spec)
         if last is not None:
             self.says.gap("restart", last.event_ns, last.recv_ns, stamp)
 
@@ -112,13 +125,19 @@ class Keeper:
         got: int | None = None,
         detail: dict[str, object] | None = None,
         recover: bool = True,
+        intact: bool = True,
     ) -> None:
-        """Declare the loss of a live book and drop it: a line of its last good state, then the ledger."""
+        """Declare the loss of a live book and drop it: a line of its last good state, then the ledger.
+
+        Args:
+            intact: the state is still the last good one, and can be written.
+        """
         if self.standing is not Standing.LIVE:
             return
-        self._emit(self.state.record(self.spec, gap=True))
-        self._sampler.close()
         lost = self.state
+        self._lines.lost(lost, intact)
+        if self._orders is not None:
+            self._orders.lost(lost, intact)
         self.says.gap(reason, lost.book_ns, lost.recv_ns, stamp, expected=expected, got=got, detail=detail)
         self.state = BookState()
         self._watch.lost(on_trial=False)
@@ -147,7 +166,7 @@ class Keeper:
 
     def handover_begun(self, conn: str) -> None:
         """Note that another connection has been asked for this book, to take it over before this one ends."""
-        self.heir = Heir(conn, self._channel)
+        self.heir = Heir(conn, self._channel, self._shared.most_orders)
 
     def heir_pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Take a message of the connection that will take over."""
@@ -186,16 +205,12 @@ class Keeper:
         """Tell whether a connection brings this book, or is to take it over."""
         return self.says.conn == conn or (self.heir is not None and self.heir.conn == conn)
 
-    def bucket_due(self, stamp: Stamp) -> None:
-        """Close the open bucket if its deadline has come."""
-        deadline_ns = self._sampler.deadline_ns
-        if deadline_ns is not None and stamp.elapsed_ns is not None and deadline_ns <= stamp.elapsed_ns:
-            self._close_bucket()
-
     def stopped(self) -> None:
-        """Close the open bucket: a clean stop or the end of a tape."""
+        """Close the open buckets: a clean stop or the end of a tape."""
         if self.standing is Standing.LIVE:
-            self._close_bucket()
+            self._lines.close(self.state)
+            if self._orders is not None:
+                self._orders.books.close(self.state)
 
     def is_silent(self, elapsed_ns: int) -> bool:
         """Tell whether a live book got nothing for longer than its channel allows."""
@@ -243,7 +258,10 @@ class Keeper:
             self._hold(push, stamp)
 
     def _is_repetition(self, push: BookPush) -> bool:
-        chain = self.state.chain
+        """Tell whether a book says nothing new: it came before, or one that is whole each time comes behind a later."""
+        chain, book_ns = self.state.chain, self.state.book_ns
+        if push.push is Push.WHOLE and push.event_ns is not None and book_ns is not None and push.event_ns < book_ns:
+            return True
         numbered = push.push is Push.SNAPSHOT and push.seq is not None and push.prev_seq is not None
         if numbered and (push.prev_seq, push.seq) == (chain.prev_seq, chain.seq):
             return True
@@ -251,19 +269,20 @@ class Keeper:
 
     def _update(self, push: BookPush, stamp: Stamp) -> None:
         """Apply a message that continues the book; a checksum that fails decisively takes it back and is a loss."""
-        state, sampler, watch = self.state, self._sampler, self._watch
+        state, watch, orders = self.state, self._watch, self._orders
         mark = self._shared.clock.mark()
         event_ns = self._fresh.event_time(push, stamp)
         book_ns = state.time_after(event_ns)
-        closing = None
-        if book_ns is not None and sampler.closes_before(book_ns):
-            closing = state.record(self.spec, gap=False)
+        closing = self._lines.closing(book_ns, state)
+        if orders is not None:
+            orders.books.close_before(book_ns, state)
         has_sequence = state.chain.seq is not None
         before = state.book.copy() if watch.decides(push, has_sequence) else None
-        if push.push is Push.DELTA:
-            state.book.apply(push.bids, push.asks)
-        else:
-            state.book.replace(push.bids, push.asks)
+        try:
+            changes = state.book.take(push, book_ns)
+        except BookError as error:
+            self._contradicted(push, closing, str(error), stamp)
+            return
         trim(self._channel, state)
         checked = watch.check(push, state.book)
         self.says.checked(checked, watch, push, state, stamp)
@@ -275,14 +294,24 @@ class Keeper:
             self.lose("checksum", stamp, expected=push.checksum, got=watch.calculated)
             return
         if closing is not None:
-            self._emit(closing)
-            sampler.close()
+            self._lines.closed(closing)
         state.applied(push, event_ns, stamp.recv_ns)
         state.checked(checked.ok)
         self.counts.applied += 1
-        self._sample(stamp)
+        self._lines.sample(state, stamp)
+        if orders is not None:
+            orders.applied(changes, push, state, stamp)
+            if orders.newly_cut(state):
+                self.says.note("canary", stamp, reason="max_orders", detail={"orders": self._shared.most_orders})
         if self._widening is not None:
             self._widening.updated(push, state, stamp)
+
+    def _contradicted(self, push: BookPush, closing: SnapshotRecord | None, why: str, stamp: Stamp) -> None:
+        """Give up a book of orders that a message in sequence does not fit: one of the two is wrong."""
+        if closing is not None:
+            self._lines.closed(closing)
+        self.counts.rejected += 1
+        self.lose("sequence", stamp, detail={"odd_frame": cut(why)}, intact=False)
 
     def _checksum_pushed(self, push: BookPush, stamp: Stamp) -> None:
         """Check the book as the update before left it; a row of failures that decides is a loss."""
@@ -320,7 +349,12 @@ class Keeper:
         """Begin an episode with a pushed book; where its checksum is the only test of continuity, it must hold."""
         mark = self._shared.clock.mark()
         decisive = push.seq is None and self._watch.decides(push, has_sequence=False)
-        state, checked = self._fresh.pushed(push, bool(self.says.open_gaps), stamp)
+        try:
+            state, checked = self._fresh.pushed(push, bool(self.says.open_gaps), stamp)
+        except BookError as error:
+            self.counts.rejected += 1
+            self._refuse_seed(error, stamp)
+            return
         if checked is Checked.MISMATCH and decisive:
             self._shared.clock.reset(mark)
             self.counts.rejected += 1
@@ -334,10 +368,20 @@ class Keeper:
         self, book: BookPush, levels: int | None, continuing: Joined, book_stamp: Stamp, stamp: Stamp
     ) -> None:
         """Begin an episode with a REST book and the deltas that continue it."""
-        state = self._fresh.joined(book, levels, continuing, bool(self.says.open_gaps), book_stamp, stamp)
+        try:
+            state = self._fresh.joined(book, levels, continuing, bool(self.says.open_gaps), book_stamp, stamp)
+        except BookError as error:
+            self._refuse_seed(error, stamp)
+            return
         self.counts.applied += len(continuing)
         self.counts.before_seed -= len(continuing)
         self._go_live(state, stamp)
+
+    def _refuse_seed(self, error: BookError, stamp: Stamp) -> None:
+        """Pass over a fresh book of orders that cannot be, and ask for another."""
+        self.says.note("resync", stamp, reason="rest_failed", detail={"error": cut(str(error))})
+        if self.standing in (Standing.EMPTY, Standing.LOST):
+            self._attempt(stamp)
 
     def _go_live(self, state: BookState, stamp: Stamp) -> None:
         """Begin the episode, at the book time it stands at now."""
@@ -346,7 +390,10 @@ class Keeper:
         self.standing = Standing.LIVE
         self.says.live(state, stamp)
         self._seeker.found(stamp)
-        self._sample(stamp)
+        self._lines.begun()
+        self._lines.sample(state, stamp)
+        if self._orders is not None:
+            self._orders.begun(state, stamp)
 
     def _inherit(self, heir: Heir, stamp: Stamp) -> None:
         """Begin an episode with what another connection has kept of the book, if it has one."""
@@ -379,24 +426,3 @@ class Keeper:
         """Ask for a fresh book, until one comes."""
         self._seeker.attempt(self.standing, stamp)
         self.standing = self._seeker.standing
-
-    # ---- lines ------------------------------------------------------------------------------------------------------
-
-    def _sample(self, stamp: Stamp) -> None:
-        """Let the update just applied open its bucket, if none is open."""
-        if self.state.book_ns is None or self._sampler.is_open:
-            return
-        self._sampler.updated(self.state.book_ns, stamp.elapsed_ns)
-        if self._sampler.deadline_ns is not None:
-            self._shared.timers.set(self._sampler.deadline_ns, self.bucket_due)
-
-    def _close_bucket(self) -> None:
-        if self._sampler.is_open:
-            self._emit(self.state.record(self.spec, gap=False))
-            self._sampler.close()
-
-    def _emit(self, record: SnapshotRecord | None) -> None:
-        """Hand a line over if it ascends; only a line handed over uses up the marks of an episode's first line."""
-        if record is not None and self._sampler.ascends(record.event_ns, record.gap):
-            self.state.after_gap = self.state.seeded_from_rest = False
-            self._shared.out.append(record)

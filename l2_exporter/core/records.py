@@ -1,8 +1,10 @@
 """What the core has to say to the archive: snapshot records and ledger records. Encoding them is the archive's work."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from l2_exporter.core.events import Row
+from l2_exporter.core.events import OrderChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +26,40 @@ class BookSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BookSpecs:
+    """The datasets that one book is recorded in.
+
+    Attributes:
+        levels: its levels.
+        events, books: of a channel of orders, each event and whole books of orders; None for other channels.
+    """
+
+    levels: BookSpec
+    events: BookSpec | None = None
+    books: BookSpec | None = None
+
+    @property
+    def all(self) -> list[BookSpec]:
+        """All of them, the one that the ledger names first."""
+        return [spec for spec in (self.events, self.books, self.levels) if spec is not None]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotRecord:
     """One line of an hour file: a book at a moment.
 
     Attributes:
         event_ns: book time, the greatest event time applied.
         recv_ns: local receive time of the last update applied, None if unknown.
-        bids: best (highest) first, at most `spec.depth` rows, owned by the record; asks: best (lowest) first.
+        bids: best (highest) first, at most `spec.depth` levels, owned by the record; asks: best (lowest) first.
+        events: of a book of orders, the number of the last event that has led to it; None: rows are levels.
     """
 
     spec: BookSpec
     event_ns: int
     recv_ns: int | None
-    bids: list[Row]
-    asks: list[Row]
+    bids: Sequence[Sequence[str | None]]
+    asks: Sequence[Sequence[str | None]]
     checksum: int | None
     checksum_ok: bool | None
     seq: int | None
@@ -45,6 +67,34 @@ class SnapshotRecord:
     gap: bool
     flags: tuple[str, ...]
     live_since_ns: int
+    events: int | None = None
+
+
+class OrderRecord(NamedTuple):
+    """One line of an hour file of order events (a NamedTuple: one is made for every event).
+
+    Attributes:
+        event_ns: book time; recv_ns: local receive time, None if unknown.
+        type: open, change, match or done; live and gap mark the ends of an episode.
+        change: of which order, and what; None for a mark.
+        seq: the venue's number of the message.
+        number: of the line in its episode, from 0.
+    """
+
+    spec: BookSpec
+    event_ns: int
+    recv_ns: int | None
+    type: str
+    change: OrderChange | None
+    seq: int | None
+    flags: tuple[str, ...]
+    live_since_ns: int
+    number: int
+
+    @property
+    def gap(self) -> bool:
+        """Whether it marks the end of an episode by a loss."""
+        return self.type == "gap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +121,5 @@ class LedgerRecord:
     detail: dict[str, object] | None = None
 
 
-Record = SnapshotRecord | LedgerRecord
+Line = SnapshotRecord | OrderRecord
+Record = Line | LedgerRecord

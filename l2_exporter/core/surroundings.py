@@ -24,6 +24,7 @@ class Surroundings:
         new_id: makes the ids of gaps, unique over all runs.
         ask: asks the venue for a fresh book of (channel, instrument): by REST if the flag says so, else by
             subscribing anew.
+        most_orders: of a book of orders that are held.
         pushes_snapshots: whether subscribing brings a snapshot; None until the first book frames have shown it.
         out: records and commands of the input at hand, in order.
     """
@@ -34,6 +35,7 @@ class Surroundings:
     checks: ChecksumPolicy
     new_id: Callable[[], str]
     ask: Callable[[str, str, bool], None]
+    most_orders: int = 1_000_000
     pushes_snapshots: bool | None = None
     out: list[Output] = field(default_factory=list)
 

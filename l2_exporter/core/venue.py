@@ -52,12 +52,14 @@ class Channel:
         stale_after_s: a live book that gets nothing for longer is lost; None: silence proves nothing.
         proven: a real recording of this channel replays without a break.
         seeding: where its first book comes from.
-        seed_levels: levels a side that a REST book has at most: beyond the last of a full one nothing is known. None:
-            it has all there are.
+        seed_levels: levels a side that a REST book has at most: beyond the last of a full one nothing is known, unless
+            the channel has no more (`depth`). None: it has all there are.
         scope: what its sequence numbers count.
         overlaps: the first deltas behind a pushed book may be contained in it.
         truncates: the venue leaves it to the client to keep the best `depth` levels only.
         ws_url: where this channel is reached, if not where the venue's others are.
+        orders: its messages tell of individual orders, and its levels are sums of them.
+        window: orders a side that it shows at most; one that leaves the window looks like one that is done.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Channel:
     overlaps: bool = False
     truncates: bool = False
     ws_url: str | None = None
+    orders: bool = False
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +261,25 @@ DATASETS = {"perp": "l2_perps", "futures": "l2_futures", "spot": "l2_spot", "opt
 """The dataset of each market; a channel that is not the venue's default adds `.<suffix>`."""
 
 
+ORDER_EVENTS = {market: name.replace("l2_", "l3_") for market, name in DATASETS.items()}
+"""The dataset of the events of individual orders; `.<suffix>` for all but a venue's first channel of orders."""
+ORDER_BOOKS = {market: f"{name}_books" for market, name in ORDER_EVENTS.items()}
+"""The dataset of whole books of orders, from time to time."""
+
+
+FROM_ORDERS = "from_l3"
+"""The suffix of levels made of orders, where a venue has levels of its own; more may stand behind it."""
+
+
 def dataset_of(market: str, channel: Channel) -> str:
     """Name the dataset that a channel's books of one market are archived in."""
     base = DATASETS[market]
     return f"{base}.{channel.suffix}" if channel.suffix else base
+
+
+def order_datasets_of(market: str, channel: Channel) -> tuple[str, str]:
+    """Name the datasets of a channel of orders: that of their events, and that of whole books of them."""
+    base = DATASETS[market].replace("l2_", "l3_")
+    suffix = channel.suffix.removeprefix(FROM_ORDERS).lstrip("-.")
+    behind = f".{suffix}" if suffix else ""
+    return f"{base}{behind}", f"{base}_books{behind}"

@@ -96,6 +96,8 @@ class Widening:
         for push, _ in continuing:
             fresh.apply(push.bids, push.asks)
         held = state.book
+        if not isinstance(held, Book):
+            raise TypeError("a book of orders is never widened: its REST book is whole")
         agrees = _agree(held.bids, fresh.bids) and _agree(held.asks, fresh.asks)
         detail: dict[str, object] = {"agrees": agrees, "bids": len(fresh.bids.rows), "asks": len(fresh.asks.rows)}
         self._says.note("audit", stamp, detail=detail)

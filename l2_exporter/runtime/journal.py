@@ -2,7 +2,7 @@
 
 import logging
 
-from l2_exporter.core.records import LedgerRecord, SnapshotRecord
+from l2_exporter.core.records import LedgerRecord, OrderRecord, Record, SnapshotRecord
 
 log = logging.getLogger("l2_exporter.books")
 
@@ -30,13 +30,15 @@ class Journal:
     def __init__(self) -> None:
         self._resubscribed: set[str] = set()
 
-    def saw(self, record: SnapshotRecord | LedgerRecord) -> None:
+    def saw(self, record: Record) -> None:
         """Log one record."""
         if isinstance(record, SnapshotRecord):
             if log.isEnabledFor(logging.DEBUG):
                 gap = "true" if record.gap else "false"
                 counts = f"bids={len(record.bids)}, asks={len(record.asks)}, gap={gap}"
                 log.debug("[%s] Snapshot written: %s", record.spec.inst, counts)
+            return
+        if isinstance(record, OrderRecord):
             return
         inst = record.spec.inst if record.spec is not None else None
         if inst is None:

@@ -123,9 +123,11 @@ class Link:
         self._closing.clear()
         self._close_why = None
         self._outbox = asyncio.Queue()
+        url = settings.url
         try:
             await settings.before_connect()
-            url = settings.url if settings.address is None else await settings.address()
+            if settings.address is not None:
+                url = await settings.address()
             async with connect(
                 url,
                 ssl=settings.tls if url.startswith("wss:") else None,
@@ -137,7 +139,8 @@ class Link:
             ) as socket:
                 why = await self._opened(socket)
         except (OSError, WebSocketException, TimeoutError, ValueError, TransportError, VenueError) as error:
-            why = f"connect_failed: {type(error).__name__}: {error}"
+            # Some errors quote the address, which may hold a secret.
+            why = f"connect_failed: {type(error).__name__}: {error}".replace(url, settings.url)
         self._put("close", why)
         return why
 

@@ -15,7 +15,7 @@ from typing import Self
 from l2_exporter.archive.layout import Vault
 from l2_exporter.core.books import BookKey
 from l2_exporter.core.errors import ConfigError
-from l2_exporter.core.records import LedgerRecord, SnapshotRecord
+from l2_exporter.core.records import LedgerRecord, Record
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Venue
 from l2_exporter.runtime.clock import Clock
@@ -75,6 +75,8 @@ class RecordPlan:
     tape: bool
     fsync_s: float
     duration_s: float | None
+    order_books_ns: int = 60 * NS_PER_S
+    max_orders: int = 1_000_000
 
 
 class Recording:
@@ -186,11 +188,11 @@ class Recording:
                 until_summary_s = SUMMARY_EVERY_S
                 self._say(summary(session))
 
-    def _watch(self) -> Callable[[SnapshotRecord | LedgerRecord], None]:
+    def _watch(self) -> Callable[[Record], None]:
         """Tell the log of every record, and the console of each episode's beginning and of losses."""
         journal = Journal()
 
-        def saw(record: SnapshotRecord | LedgerRecord) -> None:
+        def saw(record: Record) -> None:
             journal.saw(record)
             if isinstance(record, LedgerRecord) and record.spec is not None:
                 if record.kind == "live":
@@ -211,6 +213,8 @@ class Recording:
             cadence_ns=self._plan.cadence_ns,
             depth=self._plan.depth,
             grace_ns=self._plan.grace_ns,
+            order_books_ns=self._plan.order_books_ns,
+            max_orders=self._plan.max_orders,
             checksum_resync=plan.checksum_resync,
             tape=self._plan.tape,
             fsync_ns=int(self._plan.fsync_s * NS_PER_S),

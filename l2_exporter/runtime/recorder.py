@@ -13,10 +13,10 @@ from l2_exporter.archive.writer import Archive
 from l2_exporter.core.commands import Command, KeepFrame, StopVenue
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
-from l2_exporter.core.records import LedgerRecord, SnapshotRecord
+from l2_exporter.core.records import LedgerRecord, OrderRecord, Record, SnapshotRecord
 from l2_exporter.core.surroundings import Output
 
-Watcher = Callable[[SnapshotRecord | LedgerRecord], None]
+Watcher = Callable[[Record], None]
 
 
 class Recorder:
@@ -102,8 +102,11 @@ class Recorder:
         """Write the records among a feed's outputs and return the commands."""
         commands: list[Command] = []
         for output in outputs:
-            if isinstance(output, SnapshotRecord):
-                self._archive.write(output, stamp.elapsed_ns)
+            if isinstance(output, SnapshotRecord | OrderRecord):
+                if isinstance(output, OrderRecord):
+                    self._archive.write_event(output, stamp.elapsed_ns)
+                else:
+                    self._archive.write(output, stamp.elapsed_ns)
                 if self._watch is not None:
                     self._watch(output)
             elif isinstance(output, LedgerRecord):

@@ -210,6 +210,8 @@ def _settings(venue: Venue, options: ReplayOptions, taped: dict[str, object], ru
         or _whole(taped, "cadence_ms", default.cadence_ns // NS_PER_MS, 10, 3_600_000) * NS_PER_MS,
         depth=options.depth or _whole(taped, "depth", default.depth, 1, 100_000),
         grace_ns=_whole(taped, "grace_ms", default.grace_ns // NS_PER_MS, 0, 3_600_000) * NS_PER_MS,
+        order_books_ns=_whole(taped, "order_books_ms", default.order_books_ns // NS_PER_MS, 10, 3_600_000) * NS_PER_MS,
+        max_orders=_whole(taped, "max_orders", default.max_orders, 1, 1_000_000_000),
         connections=_connections(venue, taped, insts),
         checksum_resync=_whole(taped, "checksum_resync", default.checksum_resync),
         jitter_seed=_whole(taped, "jitter_seed", default.jitter_seed),

@@ -72,6 +72,8 @@ class SessionSettings:
     jitter_seed: int
     run: str
     codes: Mapping[str, str] = field(default_factory=dict)
+    order_books_ns: int = 60 * NS_PER_S
+    max_orders: int = 1_000_000
 
 
 class Session:
@@ -199,6 +201,8 @@ class Session:
             cadence_ns=settings.cadence_ns,
             depth=settings.depth,
             grace_ns=settings.grace_ns,
+            order_books_ns=settings.order_books_ns,
+            max_orders=settings.max_orders,
             connections=settings.connections,
             only=frozenset(book for books in settings.connections.values() for book in books),
             checksum_resync=settings.checksum_resync,
@@ -232,7 +236,7 @@ class Session:
         """Say all that a replay needs to sample and mark lines as this run does."""
         settings, venue = self.settings, self.settings.venue
         books = [book for books in settings.connections.values() for book in books]
-        specs = [self.recorder.feed.books.spec(channel, inst) for channel, inst in books]
+        specs = [spec for book in books for spec in self.recorder.feed.books.specs(*book).all]
         return {
             "run": settings.run,
             "venue": venue.name,
@@ -243,6 +247,8 @@ class Session:
             "depth": settings.depth,
             "grace_ms": settings.grace_ns // NS_PER_MS,
             "checksum_resync": settings.checksum_resync,
+            "order_books_ms": settings.order_books_ns // NS_PER_MS,
+            "max_orders": settings.max_orders,
             "jitter_seed": settings.jitter_seed,
             "connections": settings.connections,
             "codes": dict(settings.codes),
@@ -263,7 +269,8 @@ class Session:
                 self._tape_line(line)
             self._obey(self.recorder.take(line))
             if self.recorder.build_fail is not None:
-                return
+                break
+        self.archive.flush_events()
 
     async def _tick(self) -> None:
         """Let deadlines run, watch the clocks, judge silence, sync files."""

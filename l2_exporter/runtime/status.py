@@ -87,7 +87,6 @@ def _state_of(keepers: list[Keeper]) -> str:
 def _instrument(session: Session, keeper: Keeper) -> dict[str, object]:
     spec, state, counts = keeper.spec, keeper.state, keeper.counts
     lag_ns = state.recv_ns - state.book_ns if state.recv_ns is not None and state.book_ns is not None else None
-    bids, asks = state.book.bids.rows, state.book.asks.rows
     last = session.archive.last_lines.get(spec)
     return {
         "id": f"{spec.dataset}/{spec.inst}",
@@ -100,8 +99,8 @@ def _instrument(session: Session, keeper: Keeper) -> dict[str, object]:
         "lines": session.archive.lines[spec],
         "losses": keeper.says.losses,
         "checksum": {name: keeper.checksums.get(name, 0) for name in ("ok", "mismatch", "unchecked")},
-        "best_bid": bids[0][0] if bids else None,
-        "best_ask": asks[0][0] if asks else None,
+        "best_bid": state.book.bids.best,
+        "best_ask": state.book.asks.best,
     }
 
 

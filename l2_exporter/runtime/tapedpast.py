@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from l2_exporter.core.history import History, LastLine, OpenGap
-from l2_exporter.core.records import BookSpec, LedgerRecord, SnapshotRecord
+from l2_exporter.core.records import BookSpec, LedgerRecord, Line, Record
 from l2_exporter.core.sampling import Floor
 from l2_exporter.core.timetext import hour_of
 
@@ -59,7 +59,7 @@ def _name(spec: BookSpec) -> str:
     return f"{spec.dataset}/{spec.inst}"
 
 
-Made = dict[str, dict[int, SnapshotRecord]]
+Made = dict[str, dict[int, Line]]
 """The last line that a replay has made of each book and hour, whether or not it had to be written."""
 
 
@@ -75,9 +75,9 @@ class MadePast:
         self._now = made
         self._beyond = beyond
 
-    def saw(self, record: SnapshotRecord | LedgerRecord) -> None:
+    def saw(self, record: Record) -> None:
         """Take note of a line that this run has made."""
-        if isinstance(record, SnapshotRecord):
+        if not isinstance(record, LedgerRecord):
             self._now.setdefault(_name(record.spec), {})[hour_of(record.event_ns)] = record
 
     def admit(self, spec: BookSpec) -> None:

@@ -1,4 +1,4 @@
-"""Bitfinex v2: the channel `book` at precision P0, real time, at each length it is offered at.
+"""Bitfinex v2: the channel `book` in real time, levels (precision P0) and single orders (R0), at several lengths.
 
 Sources: docs.bitfinex.com "General", "Order Books", "WebSocket checksum", "Requirements and limitations" (copies of
 2024 to 2026), a third party's survey of the wire of 22 September 2026, a recording of April 2021. See
@@ -7,19 +7,23 @@ docs/venues/bitfinex.md.
 
 import zlib
 from collections.abc import Mapping
-from itertools import zip_longest
+from dataclasses import replace
+from decimal import Decimal
+from itertools import groupby, zip_longest
 
 from l2_exporter.core.errors import VenueError
 from l2_exporter.core.events import BookPush, Row
 from l2_exporter.core.instrument import Instrument
-from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Scope
+from l2_exporter.core.venue import FROM_ORDERS, BookAsked, Channel, Connection, Continuity, LinkRules, Scope
 from l2_exporter.venues import bitfinex_instruments
-from l2_exporter.venues.bitfinex_link import BitfinexConnection
+from l2_exporter.venues.bitfinex_link import LEVELS, ORDERS, BitfinexConnection
 
 NAME = bitfinex_instruments.NAME
 CHECKSUM_LEVELS = 25
 SLOTS = 4
 """A level is `[price, size, "0", orders]`."""
+ORDER_SLOTS = 3
+"""An order is `[price, size, id]`."""
 
 
 def _book_channel(name: str, depth: int, *, proven: bool) -> Channel:
@@ -44,6 +48,12 @@ def _book_channel(name: str, depth: int, *, proven: bool) -> Channel:
     )
 
 
+def _order_channel(name: str, orders: int, *, proven: bool) -> Channel:
+    """Describe a raw book: the best orders a side, so at most as many levels."""
+    levels = _book_channel(name, orders, proven=proven)
+    return replace(levels, suffix=name.replace("book-R0", FROM_ORDERS), orders=True, window=orders)
+
+
 CHANNELS = {
     channel.name: channel
     for channel in (
@@ -51,9 +61,11 @@ CHANNELS = {
         _book_channel("book", 250, proven=False),
         _book_channel("book-100", 100, proven=True),
         _book_channel("book-25", 25, proven=False),
+        _order_channel("book-R0", 250, proven=False),
+        _order_channel("book-R0-25", 25, proven=True),
     )
 }
-"""One a length: the wire calls all of them `book`, and the confirmation of a subscription tells its length."""
+"""One a precision and length: the wire calls all of them `book`, and the confirmation of a subscription tells both."""
 
 LINK = LinkRules(
     ws_url="wss://api-pub.bitfinex.com/ws/2",
@@ -95,7 +107,9 @@ class Bitfinex:
 
     def connection(self, codes: Mapping[str, str]) -> Connection:
         """Begin a connection, which remembers what the numbers of its channels stand for."""
-        return BitfinexConnection({channel.name: str(channel.depth) for channel in CHANNELS.values()})
+        return BitfinexConnection(
+            {channel.name: (ORDERS if channel.orders else LEVELS, str(channel.depth)) for channel in CHANNELS.values()}
+        )
 
     def code_of(self, instrument: Instrument) -> str:
         """Tell what the wire calls an instrument: its id."""
@@ -119,12 +133,13 @@ class Bitfinex:
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
         """Compute CRC-32, signed, of the best 25 levels: `bid price:amount:ask price:-amount:...`, texts as sent.
 
-        The wire's amounts of asks are negative; levels keep them without the sign ("WebSocket checksum").
+        The wire's amounts of asks are negative; levels keep them without the sign ("WebSocket checksum"). Of a raw book
+        it is the best 25 orders, their ids in the place of prices, those of one price in the order of their ids.
         """
         parts: list[str] = []
-        for bid, ask in zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]):
+        for bid, ask in zip_longest(_summed(bids), _summed(asks)):
             if bid is not None:
-                parts += bid[:2]
+                parts += bid
             if ask is not None:
                 parts += [ask[0], f"-{ask[1]}"]
         unsigned = zlib.crc32(":".join(parts).encode())
@@ -133,3 +148,15 @@ class Bitfinex:
     def checksum_given(self, checksum: int | None) -> bool:
         """Tell whether there is something to check. 0 is the sum of a book without levels, which needs no check."""
         return bool(checksum)
+
+
+def _summed(rows: list[Row]) -> list[Row]:
+    """Choose what a checksum names of a side: pairs of price and size, or of order id and size."""
+    if not rows or len(rows[0]) != ORDER_SLOTS:
+        return [row[:2] for row in rows[:CHECKSUM_LEVELS]]
+    orders = [row for _, same in groupby(rows, key=lambda row: Decimal(row[0])) for row in sorted(same, key=_ident)]
+    return [[ident, size] for _, size, ident in orders[:CHECKSUM_LEVELS]]
+
+
+def _ident(order: Row) -> int:
+    return int(order[2])

@@ -10,9 +10,9 @@ from typing import Any, Never
 
 import orjson
 
-from l2_exporter.core.decimaltext import is_zero
+from l2_exporter.core.decimaltext import is_number, is_zero
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import Push, Row
+from l2_exporter.core.events import Change, OrderChange, Push, Row
 from l2_exporter.core.rows import are_rows
 
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM, BULK_UPDATES = 1 << 15, 1 << 16, 1 << 17, 1 << 29
@@ -106,6 +106,45 @@ def sides_of(levels: list[Any], push: Push) -> tuple[list[Row], list[Row]] | Non
         side = bids if size == amount else asks
         side.append([price, "0" if is_removed else size, "0", count])
     return bids, asks
+
+
+def orders_of(orders: list[Any]) -> tuple[list[Row], list[Row]] | None:
+    """Read the `[order id, price, amount]` of a raw book into rows, bids and asks; None if they are no such."""
+    bids: list[Row] = []
+    asks: list[Row] = []
+    for each in orders:
+        order = _order(each)
+        if order is None or is_zero(order[1]):
+            return None
+        ident, price, size, is_bid = order
+        (bids if is_bid else asks).append([price, size, ident])
+    return bids, asks
+
+
+def change_of(payload: Any) -> OrderChange | None:
+    """Read one `[order id, price, amount]` of a raw book; None if it is no such.
+
+    Price 0 takes the order away, and the amount, 1 or -1, names its side; else it rests as told.
+    """
+    order = _order(payload)
+    if order is None:
+        return None
+    ident, price, size, is_bid = order
+    side = "buy" if is_bid else "sell"
+    if is_zero(price):
+        return OrderChange(Change.DONE, ident, side)
+    return OrderChange(Change.SET, ident, side, price, size)
+
+
+def _order(order: Any) -> tuple[str, str, str, bool] | None:
+    """Read an order: id, price, size without sign, and whether it is a bid."""
+    if type(order) is not list or len(order) < 3 or {*map(type, order[:3])} != {str}:
+        return None
+    ident, price, amount = order[:3]
+    size = amount.removeprefix("-")
+    if _NUMBER.fullmatch(ident) is None or not is_number(price) or not is_number(size) or is_zero(size):
+        return None
+    return ident, price, size, size == amount
 
 
 def checksum_of(message: list[Any]) -> int | None:

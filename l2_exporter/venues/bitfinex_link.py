@@ -14,10 +14,12 @@ from l2_exporter.core.events import (
     BookPush,
     Event,
     Numbered,
+    OrderChange,
     Other,
     Push,
     Refused,
     Reopen,
+    Row,
     Say,
     Subscribed,
     Unsubscribed,
@@ -31,16 +33,20 @@ from l2_exporter.venues.bitfinex_frames import (
     OB_CHECKSUM,
     SEQ_ALL,
     TIMESTAMP,
+    change_of,
     checksum_of,
     is_list_of_levels,
     loaded,
+    orders_of,
     sides_of,
     tail_of,
     whole_number,
 )
 
 WIRE_BOOK = "book"
-PRECISION, FREQUENCY = "P0", "F0"
+FREQUENCY = "F0"
+LEVELS, ORDERS = "P0", "R0"
+"""Precisions: prices as exact as they are, and raw: single orders."""
 ASKED = TIMESTAMP | SEQ_ALL | OB_CHECKSUM
 DUPLICATE = "10301"
 NOT_SUBSCRIBED = ("10400", "10401")
@@ -55,12 +61,12 @@ class BitfinexConnection:
     """One connection, from its first frame on.
 
     Args:
-        lengths: the wire's `len` of each of our channels.
+        manners: the wire's `prec` and `len` of each of our channels.
     """
 
-    def __init__(self, lengths: Mapping[str, str]) -> None:
-        self._lengths = lengths
-        self._channels = {length: channel for channel, length in lengths.items()}
+    def __init__(self, manners: Mapping[str, tuple[str, str]]) -> None:
+        self._manners = manners
+        self._channels = {manner: channel for channel, manner in manners.items()}
         self._books: dict[str, Book] = {}
         self._ids: dict[Book, str] = {}
         self._begun: set[str] = set()
@@ -100,14 +106,15 @@ class BitfinexConnection:
         return [_text({"event": "unsubscribe", "chanId": int(chan)})]
 
     def _subscription(self, channel: str, inst: str) -> str:
+        precision, length = self._manners[channel]
         return _text(
             {
                 "event": "subscribe",
                 "channel": WIRE_BOOK,
                 "symbol": inst,
-                "prec": PRECISION,
+                "prec": precision,
                 "freq": FREQUENCY,
-                "len": self._lengths[channel],
+                "len": length,
             }
         )
 
@@ -202,9 +209,10 @@ class BitfinexConnection:
 
     def _book_of(self, message: dict[str, Any]) -> Book | None:
         """Tell which of our books a subscription is of; None: of none."""
-        symbol, channel = text_of(message, "symbol"), self._channels.get(text_of(message, "len") or "")
-        manner = (text_of(message, "channel"), text_of(message, "prec"), text_of(message, "freq"))
-        if manner != (WIRE_BOOK, PRECISION, FREQUENCY) or channel is None or symbol is None:
+        symbol, is_live = text_of(message, "symbol"), text_of(message, "freq") == FREQUENCY
+        manner = (text_of(message, "prec") or "", text_of(message, "len") or "")
+        channel = self._channels.get(manner) if text_of(message, "channel") == WIRE_BOOK and is_live else None
+        if channel is None or symbol is None:
             return None
         return (channel, symbol) if symbol.startswith("t") and len(symbol) > 1 else None
 
@@ -252,10 +260,19 @@ class BitfinexConnection:
 
     def _book(self, book: Book, payload: Any, number: int | None, time: Any, *, is_first: bool) -> BookPush:
         missing, push = self._missing(number, time), self._push(payload, is_first)
-        sides = None if push is None else sides_of(payload if is_list_of_levels(payload) else [payload], push)
+        rows = payload if is_list_of_levels(payload) else [payload]
+        sides: tuple[list[Row], list[Row]] | None
+        changes: tuple[OrderChange, ...] = ()
+        if self._manners[book[0]][0] == LEVELS:
+            sides = None if push is None else sides_of(rows, push)
+        elif push is Push.DELTA:
+            changes = tuple(change for change in map(change_of, rows) if change is not None)
+            sides = ([], []) if len(changes) == len(rows) else None
+        else:
+            sides = None if push is None else orders_of(rows)
         if missing or push is None or sides is None:
             raise odd("Bitfinex", *book, *missing, *([] if sides is not None else ["payload"]))
-        return BookPush(push, *book, *sides, epoch_ns(time, NS_PER_MS), number, None, None)
+        return BookPush(push, *book, *sides, epoch_ns(time, NS_PER_MS), number, None, None, changes)
 
     def _push(self, payload: Any, is_first: bool) -> Push | None:
         """Tell a snapshot, a list of levels, from an update, one level. None: neither.

@@ -54,6 +54,18 @@ def test_repeated_update_is_a_duplicate() -> None:
     assert driver.counts() == (3, 2, 1, 0, 0, 0)
 
 
+def test_whole_book_that_comes_behind_a_later_one_is_a_duplicate() -> None:
+    driver = Driver()
+    for at, seq, size in [(0, 10, "1"), (200, 12, "3"), (100, 11, "2")]:
+        driver.send(frame(None, T0 + at, seq, channel="books5", bids=[["99", size, "0", "1"]]))
+    counts = driver.feed.keepers["books5", INST].counts
+    assert (counts.received, counts.applied, counts.duplicate) == (3, 2, 1)
+    driver.stop(T0 + 300)
+    assert [(line.event_ns // MS - T0, line.seq, line.bids) for line in driver.lines] == [
+        (200, 12, [["99", "3", "0", "1"]])
+    ]
+
+
 @pytest.mark.parametrize(("prev", "seq"), [(11, 12), (9, 10), (0, 12), (-1, 12)])
 def test_any_other_predecessor_is_a_loss(prev: int, seq: int) -> None:
     driver = live_book()

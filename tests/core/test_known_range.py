@@ -1,5 +1,6 @@
 """Books whose REST answer shows the best levels only: beyond its last one nothing is known, and nothing is claimed."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -68,6 +69,25 @@ def test_side_with_fewer_levels_than_were_asked_for_is_known_as_a_whole() -> Non
     assert driver.levels() == ([*BIDS[:3], ["50", "5"]], ASKS)
     driver.send(400, "delta", seq=13, prev=12, bids=side(100, 3, size="0"))
     assert (driver.taken(), flags(driver, 500)) == ([], [("seeded_from_rest",)])
+
+
+def test_where_the_stream_shows_a_window_a_book_as_deep_as_that_is_all_there_is() -> None:
+    driver = Driver(replace(KNOWN, depth=LEVELS), depth=DEPTH)
+    driver.send(100, "delta", seq=11, prev=10)
+    driver.reply(200, 10, t=50, bids=BIDS, asks=ASKS)
+    driver.taken()
+    driver.send(300, "delta", seq=12, prev=11, bids=[*side(100, 5, size="0"), ["50", "5"]], asks=[["200", "5"]])
+    assert driver.levels() == ([*BIDS[5:], ["50", "5"]], [*ASKS, ["200", "5"]])
+    driver.send(2_100, "delta", seq=13, prev=12, bids=[["94", "0"]])
+    assert (driver.taken(), flags(driver, 2_200)) == ([], [("seeded_from_rest",), ()])
+
+
+def test_a_book_that_is_less_deep_than_the_window_ends_where_it_ends() -> None:
+    driver = Driver(replace(KNOWN, depth=LEVELS + 1), depth=DEPTH)
+    driver.send(100, "delta", seq=11, prev=10)
+    driver.reply(200, 10, t=50, bids=BIDS, asks=ASKS)
+    driver.send(300, "delta", seq=12, prev=11, bids=[["92", "5"]], asks=[["109", "5"]])
+    assert driver.levels() == (BIDS, ASKS)
 
 
 def test_line_says_when_knowledge_ends_before_its_depth() -> None:

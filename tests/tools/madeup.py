@@ -17,9 +17,11 @@ from l2_exporter.core.commands import Command, FetchBook, SendFrame
 from l2_exporter.core.errors import SchemaError, VenueError, clip
 from l2_exporter.core.events import (
     BookPush,
+    Change,
     ClosingSoon,
     Event,
     Numbered,
+    OrderChange,
     Other,
     Push,
     Refused,
@@ -33,7 +35,7 @@ from l2_exporter.core.history import NoHistory
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.keeper import Keeper
-from l2_exporter.core.records import LedgerRecord, SnapshotRecord
+from l2_exporter.core.records import LedgerRecord, OrderRecord, SnapshotRecord
 from l2_exporter.core.state import Standing
 from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Scope, Seeding
 
@@ -68,6 +70,8 @@ LINKWIDE = replace(PUSHED, scope=Scope.LINK)
 """The numbers count the frames of a connection."""
 SUMMED = replace(PUSHED, checksum=True, checksum_apart=True, checksum_depth=SUM_LEVELS)
 """Checksums come in frames of their own."""
+ORDERS = replace(PUSHED, orders=True, suffix="from_l3", slots=4)
+"""Single orders; a change is `[kind, id, side, price, size]`."""
 UNDATED = replace(PUSHED, event_time="", time_decimals=6)
 """No event time."""
 
@@ -147,6 +151,7 @@ class Madeup:
             message.get("n", message.get("seq")),
             message.get("prev"),
             message.get("sum"),
+            [OrderChange(Change(kind), *rest) for kind, *rest in message.get("changes", [])],
         )
 
     def subscribe(self, books: Sequence[tuple[str, str]]) -> list[str]:
@@ -212,9 +217,10 @@ class Driver:
 
     Args:
         insts: the books of connection c1; more: those of others.
+        settings: of the feed, beside these.
 
     Attributes:
-        lines: the records of lines; commands: those not taken yet by `taken`.
+        lines: the records of lines; events: those of order events; commands: those not taken yet by `taken`.
     """
 
     def __init__(
@@ -224,12 +230,14 @@ class Driver:
         link: LinkRules = LINK,
         more: Mapping[str, Sequence[tuple[str, str]]] | None = None,
         depth: int = 400,
+        **settings: Any,
     ) -> None:
         self.insts = insts or (INST,)
         self.venue = Madeup(channel, link)
         connections = {"c1": [(CHANNEL, inst) for inst in self.insts], **(more or {})}
-        self.feed = Feed(self.venue, Settings(connections=connections, depth=depth), NoHistory())
+        self.feed = Feed(self.venue, Settings(connections=connections, depth=depth, **settings), NoHistory())
         self.lines: list[SnapshotRecord] = []
+        self.events: list[OrderRecord] = []
         self.ledger: list[LedgerRecord] = []
         self.commands: list[Command] = []
         self._sort(self.feed.started(stamp(0)))
@@ -320,6 +328,8 @@ class Driver:
         for output in outputs:
             if isinstance(output, SnapshotRecord):
                 self.lines.append(output)
+            elif isinstance(output, OrderRecord):
+                self.events.append(output)
             elif isinstance(output, LedgerRecord):
                 self.ledger.append(output)
             else:

@@ -18,6 +18,7 @@ from l2_exporter.archive.tapefile import TapeFiles
 from l2_exporter.archive.writer import Archive
 from l2_exporter.core.books import Settings as CoreSettings
 from l2_exporter.core.commands import CloseLink, Command, FetchBook, OpenSuccessor, SendFrame
+from l2_exporter.core.errors import VenueError
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.state import Counts
@@ -28,12 +29,13 @@ from l2_exporter.runtime.recorder import Recorder
 from l2_exporter.runtime.session import spread
 from l2_exporter.runtime.tapedpast import describe_past
 from l2_exporter.simulator.exchange import Exchange
-from l2_exporter.simulator.wire import Freeze, Output, Reply, Send
+from l2_exporter.simulator.wire import Freeze, Output, Push, Reply, Send
 from l2_exporter.venues.registry import venue_named
-from tests.tools.listed import SOCKET, codes_of, ws_path
+from tests.tools.listed import SOCKET, codes_of, entrance, ws_path
 
 REST = "https://simulated.invalid"
 TICK_NS = 100 * NS_PER_MS
+APART_NS = 1000
 REST_DEADLINE_NS = 10 * NS_PER_S
 STEP_AT_NS = 15 * NS_PER_S
 STEP_NS = 2_500 * NS_PER_MS
@@ -63,6 +65,33 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A frame of the exchange, as it arrived.
+
+    Attributes:
+        conn, remote: the connection by our name, and by the exchange's: that is another one each time it is opened.
+        recv_ns: by the recorder's wall clock; no two frames of a connection arrive within the same microsecond.
+        push: what the exchange made the frame from, before any fault; None: no book.
+    """
+
+    conn: str
+    remote: str
+    recv_ns: int
+    data: str | bytes
+    push: Push | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a connection: `disconnect: ` and what the exchange did or the recorder wanted, or `stale: `."""
+
+    conn: str
+    remote: str
+    recv_ns: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to record.
 
@@ -88,6 +117,8 @@ class Wired:
         channel: what is recorded.
         commands: those that close links or ask for successors, in order.
         arrived: event times of the book frames that arrived, in order, by instrument; whatever was done to them.
+        heard: all frames of the exchange that arrived, in order.
+        ended: the ends of connections, in order.
     """
 
     def __init__(self, exchange: Exchange, vault: Path, plan: Plan, venue: Venue | None = None) -> None:
@@ -101,6 +132,8 @@ class Wired:
         self._order = 0
         self._n = 1
         self.arrived: dict[str, list[int]] = {inst: [] for inst in plan.insts}
+        self.heard: list[Heard] = []
+        self.ended: list[Ended] = []
         self._venue = venue or venue_named(exchange.settings.venue)
         self.channel = plan.channel or next(iter(self._venue.channels))
         self._path = ws_path(exchange, self._venue, self.channel)
@@ -208,7 +241,8 @@ class Wired:
 
     def _start_line(self) -> TapeLine:
         feed = self.recorder.feed
-        specs = [feed.books.spec(channel, inst) for books in self.connections.values() for channel, inst in books]
+        books = [book for books in self.connections.values() for book in books]
+        specs = [spec for book in books for spec in feed.books.specs(*book).all]
         start = {
             "run": self.plan.run,
             "venue": self._venue.name,
@@ -276,7 +310,11 @@ class Wired:
         """Open a connection, or fail and try again later."""
         if link.retired:
             return
-        path = ws_path(self.exchange, self._venue, self.channel)
+        try:
+            path = entrance(self.exchange, self._venue, self.channel)
+        except VenueError as error:
+            self._ended(link, f"connect_failed: {error}")
+            return
         refusal = self.exchange.link_refused(path, self.now_ns)
         if refusal is not None:
             self._ended(link, f"connect_failed: HTTP {refusal.status}")
@@ -296,7 +334,7 @@ class Wired:
             if isinstance(output, Freeze):
                 link.frozen = True
                 continue
-            link.busy_ns = max(link.busy_ns + 1, output.at_ns + self._latency_ns(), self.now_ns)
+            link.busy_ns = max(link.busy_ns + APART_NS, output.at_ns + self._latency_ns(), self.now_ns)
             self._later(link.busy_ns - self.now_ns, self._arrival(link, output))
 
     def _arrival(self, link: Link, output: Output) -> Callable[[], None]:
@@ -305,6 +343,8 @@ class Wired:
                 return
             if isinstance(output, Send):
                 link.heard_ns = self.now_ns
+                recv_ns = self._stamp().recv_ns or 0
+                self.heard.append(Heard(link.name, output.conn, recv_ns, output.data, output.push))
                 if output.push is not None:
                     self.arrived[output.push.inst].append(output.push.ts_ns)
                 self._take(input_line("in", link.name, self._stamp(), output.data, url=SOCKET + self._path))
@@ -328,6 +368,7 @@ class Wired:
         if link.remote is None:
             return
         remote, link.remote = link.remote, None
+        self.ended.append(Ended(link.name, remote, self._stamp().recv_ns or 0, why))
         self._carry(self.exchange.link_closed(remote, self.now_ns))
         self._ended(link, why)
 
