@@ -7,6 +7,7 @@ from typing import Protocol
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.simulator.instrument import Instrument
 from l2_exporter.simulator.market import Row
+from l2_exporter.simulator.orderevents import OrderStyle
 from l2_exporter.simulator.wire import Push, Reply
 
 
@@ -23,6 +24,8 @@ class Channel:
         sums: what the checksum holds unless a fault says otherwise, one of the words of the fault `checksum`.
         truncates: levels that fall out of its depth are not deleted: the client is to keep the best `depth` only. One
             that comes back is told anew.
+        orders: the channel tells single orders, in this style; its depth is orders a side. All such channels of an
+            instrument show one market, which is not that of its channels of levels.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Channel:
     pushes_snapshot: bool = True
     sums: str = "zero"
     truncates: bool = False
+    orders: OrderStyle | None = None
 
 
 @dataclass(slots=True)
@@ -87,16 +91,26 @@ Action = Tell | Subscribe | Unsubscribe | HangUp
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request: path without query, the query's first value of each name, and what was posted (None: a GET)."""
+    """An HTTP request.
+
+    Attributes:
+        path: without query.
+        query: the first value of each name.
+        posted: the body; None: a GET.
+        headers: by name, in lower case.
+        target: path and query as they were sent; what clients sign.
+    """
 
     path: str
     query: Mapping[str, str]
     posted: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A book as REST shows it, best first."""
+    """A book as REST shows it, best first: rows are levels, or single orders."""
 
     bids: Sequence[Row]
     asks: Sequence[Row]
@@ -138,6 +152,14 @@ class Venue(Protocol):
         """Return a listed instrument's book."""
         ...
 
+    def order_book(self, inst: str) -> Book:
+        """Return all orders of a listed instrument: rows of price, size, order id and time of entry, by priority."""
+        ...
+
+    def order_seq(self, inst: str) -> int:
+        """Return the number of the last message of a listed instrument's orders."""
+        ...
+
 
 class Dialect(Protocol):
     """One venue's protocol, server side: a state machine without I/O. One instance serves one simulated exchange.
@@ -145,7 +167,7 @@ class Dialect(Protocol):
     Attributes:
         ws_path: path of the WebSocket in the address that clients are given.
         channels: book channels by name, in the order in which their pushes go out within one step.
-        max_step: sequence numbers rise by 1 to this.
+        max_step: sequence numbers rise by 1 to this; 0: by 1 for each level that changes, and at times for none.
         broken_field: two texts; the fault `schema_change` turns the first into the second in every book frame.
         lacks: names of faults that this venue cannot show.
     """

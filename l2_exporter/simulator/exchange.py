@@ -133,7 +133,9 @@ class Exchange:
         self._advance(now_ns)
         return self._taken()
 
-    def request_received(self, target: str, now_ns: int, posted: str | None = None) -> Reply:
+    def request_received(
+        self, target: str, now_ns: int, posted: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Answer an HTTP request for a path with its query, a POST with its body or a GET.
 
         What steps had to be run is said at the next input.
@@ -143,12 +145,23 @@ class Exchange:
         query: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             query.setdefault(name, value)
-        request = Request(parts.path, query, posted)
+        named = {name.lower(): value for name, value in (headers or {}).items()}
+        request = Request(parts.path, query, posted, named, target)
         return self._rest.answer(request, self.now_ns, lambda: self.dialect.requested(request, self))
 
     def book(self, inst: str, depth: int) -> Book:
         """Return a listed instrument's book as REST has it."""
         return self._rest.book(inst, self.now_ns, self._fresh_book(inst)).cut(depth)
+
+    def order_book(self, inst: str) -> Book:
+        """Return all orders of a listed instrument as REST has them."""
+        book = self._floor.order_book(inst, self.now_ns)
+        self._rest.stepped(inst, self.now_ns, lambda: book, orders=True)
+        return self._rest.book(inst, self.now_ns, book, orders=True)
+
+    def order_seq(self, inst: str) -> int:
+        """Return the number of the last message of a listed instrument's orders."""
+        return self._floor.order_seq(inst, self.now_ns)
 
     def _fresh_book(self, inst: str) -> Book:
         book = self._floor.book(inst, BOOK_DEPTH, self.now_ns)
@@ -169,6 +182,8 @@ class Exchange:
                 self._push(link, push)
         for inst in self._floor.running:
             self._rest.stepped(inst, self.now_ns, partial(self._floor.book, inst, BOOK_DEPTH, self.now_ns))
+        for inst in self._floor.running_orders:
+            self._rest.stepped(inst, self.now_ns, partial(self._floor.order_book, inst, self.now_ns), orders=True)
         for link in list(self._links.values()):
             if not self._link_faults.is_frozen(link.conn):
                 self._do(link, self.dialect.ticked(link, self))

@@ -28,6 +28,9 @@ DELETED = 0.76
 IMPROVED = 0.4
 CANCELLED_UNSEEN = 0.6
 CROSSED_BY = 2
+ALL_LEVELS = 1_000_000
+WITHOUT_CHANGE = (0, 0, 1, 2, 3)
+"""Numbers that a step takes besides those of its changes, where each change has one."""
 
 
 class _Side:
@@ -66,7 +69,8 @@ class Market:
     """One instrument's book and its sequence number.
 
     Attributes:
-        seq: number of the last step; steps are 1 to `max_step` apart, a reset lets it fall.
+        seq: number of the last step; steps are 1 to `max_step` apart, or where that is 0 as many as levels changed and
+            at times some more. A reset lets it fall.
         prev_seq: number of the step before.
         moved_ns: time of the last step.
         crossed: while true, the best bid stands above the best ask.
@@ -94,6 +98,7 @@ class Market:
             side.unseen = {}
         if self._random.random() >= self.instrument.pace.activity:
             return False
+        before = None if self._max_step else self.window(ALL_LEVELS)
         self._windows = {}
         self._drift()
         for side in (self._bids, self._asks):
@@ -104,7 +109,7 @@ class Market:
             self._refill(side)
         if self.crossed:
             self._cross()
-        self._count()
+        self._count(0 if before is None else sum(map(len, self.changes(before, self.window(ALL_LEVELS)))))
         self.moved_ns = now_ns
         return True
 
@@ -140,13 +145,15 @@ class Market:
         rows = changed | {key: self._make_row(row[0], "0", 0) for key, row in gone.items()}
         return [rows[key] for key in sorted(rows)]
 
-    def _count(self) -> None:
+    def _count(self, changes: int) -> None:
         self.prev_seq = self.seq
         if self._resetting:
             self._resetting = False
             self.seq //= 2
-        else:
+        elif self._max_step:
             self.seq += self._random.randint(1, self._max_step)
+        else:
+            self.seq += max(changes + self._random.choice(WITHOUT_CHANGE), 1)
 
     def _floor(self, side: _Side) -> int:
         """Name the best key a side may have: bids stand at or below the middle, asks above it."""

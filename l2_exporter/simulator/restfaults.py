@@ -25,7 +25,7 @@ class RestFaults:
         self._truth = truth
         self._dialect = dialect
         self._start_ns = start_ns
-        self._cached: dict[str, tuple[int, Book]] = {}
+        self._cached: dict[tuple[bool, str], tuple[int, Book]] = {}
         self._refusals: tuple[tuple[str, Callable[[Trigger], Reply]], ...] = (
             ("rest_hang", lambda trigger: Reply(0, "", hangs=True)),
             ("rest_429", lambda trigger: self._dialect.too_many_requests()),
@@ -47,21 +47,21 @@ class RestFaults:
         self._truth.fault_done("rest_late", now_ns, inst=inst, detail=late.spec.text)
         return replace(make(), delay_ns=late.spec.span_ns or 0)
 
-    def stepped(self, inst: str, now_ns: int, book: Callable[[], Book]) -> None:
-        """Renew the cached book of an instrument where its time has come."""
+    def stepped(self, inst: str, now_ns: int, book: Callable[[], Book], *, orders: bool = False) -> None:
+        """Renew the cached book of an instrument, of levels or of orders, where its time has come."""
         trigger = self._plan.present("rest_cached", inst)
         if trigger is None or not trigger.spec.span_ns:
             return
         number = (now_ns - self._start_ns) // trigger.spec.span_ns
-        if inst not in self._cached or self._cached[inst][0] != number:
-            self._cached[inst] = (number, book())
+        if (orders, inst) not in self._cached or self._cached[orders, inst][0] != number:
+            self._cached[orders, inst] = (number, book())
 
-    def book(self, inst: str, now_ns: int, fresh: Book) -> Book:
+    def book(self, inst: str, now_ns: int, fresh: Book, *, orders: bool = False) -> Book:
         """Return the book to answer with, which may be an old one."""
         trigger = self._plan.present("rest_cached", inst)
-        if trigger is None or now_ns < trigger.begin_ns or inst not in self._cached:
+        if trigger is None or now_ns < trigger.begin_ns or (orders, inst) not in self._cached:
             return fresh
-        old = self._cached[inst][1]
+        old = self._cached[orders, inst][1]
         if old.seq != fresh.seq:
             seqs = (old.seq, fresh.seq)
             self._truth.fault_done("rest_cached", now_ns, inst=inst, seqs=seqs, detail=trigger.spec.text)

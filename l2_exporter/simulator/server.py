@@ -167,7 +167,8 @@ class SimulatedExchange:
             refusal = self.exchange.link_refused(request.path, self._now_ns())
             return None if refusal is None else _response(refusal)
         posted = socket.posted if isinstance(socket, HttpSocket) else None
-        reply = self.exchange.request_received(request.path, self._now_ns(), posted)
+        headers = dict(request.headers.raw_items())
+        reply = self.exchange.request_received(request.path, self._now_ns(), posted, headers)
         if reply.hangs or reply.delay_ns:
             await self._waited(socket, None if reply.hangs else reply.delay_ns / NS_PER_S / self._speed)
         return _response(Reply(503, "") if reply.hangs else reply)

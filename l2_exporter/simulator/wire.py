@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from l2_exporter.simulator.market import Row
+from l2_exporter.simulator.orderevents import OrderEvent
 
 
 class Kind(Enum):
@@ -25,6 +26,7 @@ class Push:
         seq: sequence number of the instrument's book after this message.
         prev: number the channel pushed before; None for a snapshot.
         checksum: what to send for a checksum; None sends none.
+        events: what happened to single orders, of a channel of orders without a window; its bids and asks are empty.
     """
 
     kind: Kind
@@ -36,6 +38,7 @@ class Push:
     seq: int
     prev: int | None
     checksum: int | None = None
+    events: tuple[OrderEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def _can_hit(fault: str, push: Push) -> bool:
     """Tell whether there is something in a push that a fault can spoil."""
     if fault == "bad_checksum":
         return bool(push.checksum)
-    if fault == "wrong_size" and all(row[1] == "0" for row in (*push.bids, *push.asks)):
+    if fault == "wrong_size" and all(row[1] == "0" for row in (*push.bids, *push.asks)) and _resting(push) is None:
         return False
     return push.kind not in BARRED.get(fault, ())
 
@@ -160,7 +160,13 @@ def _jump(push: Push, random: Random) -> tuple[Push, str]:
 
 
 def _wrong_size(push: Push, random: Random) -> tuple[Push, str]:
-    """Put a 7 before the size of the best level that is not deleted, of the bids if there is one."""
+    """Put a 7 before the size of the best level that is not deleted, of the bids if there is one.
+
+    Where events of orders are told, before the size of the first order that rests behind its event.
+    """
+    place = _resting(push)
+    if place is not None:
+        return _wrong_event(push, place)
     on_bids = any(row[1] != "0" for row in push.bids)
     rows = push.bids if on_bids else push.asks
     index = next(index for index, row in enumerate(rows) if row[1] != "0")
@@ -168,6 +174,18 @@ def _wrong_size(push: Push, random: Random) -> tuple[Push, str]:
     wrong = (*rows[:index], (price, "7" + size, *rest), *rows[index + 1 :])
     changed = replace(push, bids=wrong) if on_bids else replace(push, asks=wrong)
     return changed, f"{'bid' if on_bids else 'ask'} {price}: 7{size} for {size}"
+
+
+def _resting(push: Push) -> int | None:
+    """Find the first event behind which an order rests."""
+    return next((place for place, event in enumerate(push.events) if event.left not in ("", "0")), None)
+
+
+def _wrong_event(push: Push, place: int) -> tuple[Push, str]:
+    event = push.events[place]
+    wrong = event._replace(size="7" + event.size, left="7" + event.left)
+    changed = replace(push, events=(*push.events[:place], wrong, *push.events[place + 1 :]))
+    return changed, f"order {event.order_id}: {event.kind} 7{event.size} for {event.size}"
 
 
 def _bad_checksum(push: Push, random: Random) -> tuple[Push, str]:

@@ -85,6 +85,21 @@ def test_a_liquid_window_stays_full_and_numbers_rise_by_1_to_20(seed: int) -> No
         assert (len(window.bids), len(window.asks)) == (400, 400)
 
 
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_numbers_can_count_the_levels_that_change(seed: int) -> None:
+    okx = Okx(1)
+    market = Market(okx.instrument(BTC, T0), okx.row, str(seed), T0, max_step=0)
+    spare = set()
+    for number in range(60):
+        before, old = market.seq, market.window(1000)
+        if market.step(T0 + number):
+            bids, asks = market.changes(old, market.window(1000))
+            spare.add(market.seq - before - len(bids) - len(asks))
+            assert market.prev_seq == before < market.seq
+    assert {0, 1} <= spare <= {0, 1, 2, 3}
+
+
 def test_reset_lets_the_number_fall_once_and_never_repeats_one() -> None:
     market = market_of(5)
     seen = {market.seq}

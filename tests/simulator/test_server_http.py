@@ -38,10 +38,10 @@ def test_http_is_answered_on_the_same_port_also_when_the_answer_is_long() -> Non
 
 @pytest.mark.parametrize("parts", [1, 3, 60])
 def test_what_is_posted_arrives_whole_however_it_is_sent(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    posted: list[tuple[str, str | None]] = []
+    posted: list[tuple[str, str | None, str]] = []
 
-    def received(exchange: Exchange, target: str, now_ns: int, body: str | None = None) -> Reply:
-        posted.append((target, body))
+    def received(exchange: Exchange, target: str, now_ns: int, body: str | None, headers: dict[str, str]) -> Reply:
+        posted.append((target, body, headers["Host"]))
         return Reply(200, "heard")
 
     monkeypatch.setattr(Exchange, "request_received", received)
@@ -59,9 +59,11 @@ def test_what_is_posted_arrives_whole_however_it_is_sent(parts: int, monkeypatch
             assert (await reader.read()).endswith(b"\r\n\r\nheard")
             writer.close()
             await get(served.rest_url + "/plain")
+            posted.append((served.rest_url, None, ""))
 
     run(post())
-    assert posted == [("/info?x=1", body.decode()), ("/plain", None)]
+    host = urlsplit(posted.pop()[0]).netloc
+    assert posted == [("/info?x=1", body.decode(), "127.0.0.1"), ("/plain", None, host)]
 
 
 def test_a_post_that_never_ends_is_cut_off() -> None:

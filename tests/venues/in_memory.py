@@ -14,6 +14,7 @@ from l2_exporter.simulator.exchange import Exchange, Settings
 from l2_exporter.simulator.truth import BookLine, Truth
 from l2_exporter.simulator.wire import Output, Send
 from l2_exporter.venues.registry import venue_named
+from tests.tools.listed import entrance
 
 START_NS = 1_795_000_000 * NS_PER_S
 CONN = "c1"
@@ -40,7 +41,7 @@ class InMemory:
         self.pushes: list[str] = []
         self.ended: list[Output] = []
         self._obey(self.feed.started(self.stamp()))
-        self.remote, outputs = self.exchange.link_opened(self.exchange.dialect.ws_path, START_NS)
+        self.remote, outputs = self.exchange.link_opened(entrance(self.exchange, venue_named(venue), channel), START_NS)
         self._obey(self.feed.link_opened(CONN, None, "live", self.stamp()))
         self._hear(outputs)
 

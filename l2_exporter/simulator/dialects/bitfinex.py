@@ -6,17 +6,24 @@ answered to an object without an event, and how a connection without a subscript
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from random import Random
 from urllib.parse import unquote
 from uuid import UUID
-from zlib import crc32
 
 import orjson
 
 from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
 from l2_exporter.simulator.dialect import Action, Channel, HangUp, Link, Request, Subscribe, Tell, Unsubscribe, Venue
 from l2_exporter.simulator.dialects import bitfinex_pairs
+from l2_exporter.simulator.dialects.bitfinex_raw import (
+    CHECKED,
+    RAW,
+    RAW_CHANNELS,
+    RAW_LENGTHS,
+    number_text,
+    raw_rows,
+    signed_crc,
+)
 from l2_exporter.simulator.instrument import Instrument
 from l2_exporter.simulator.market import Row
 from l2_exporter.simulator.wire import Kind, Push, Reply
@@ -25,15 +32,15 @@ NEVER_NS = 10_000 * 24 * 3600 * NS_PER_S
 HEARTBEAT_NS = 15 * NS_PER_S
 UNUSED_NS = 60 * NS_PER_S
 MAX_CHANNELS = 25
-CHECKED = 25
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 32_768, 65_536, 131_072
 SERVED_FLAGS = TIMESTAMP | SEQ_ALL | OB_CHECKSUM
-LENGTHS = {"250": "book", "100": "book-100", "25": "book-25", "1": "book-1"}
-"""The wire knows one channel, `book`, and a length."""
+LEVEL_LENGTHS = {"250": "book", "100": "book-100", "25": "book-25", "1": "book-1"}
+LENGTHS = {"P0": LEVEL_LENGTHS, RAW: RAW_LENGTHS}
+"""The wire knows one channel, `book`, a precision and a length."""
 CHANNELS = {
     name: Channel(name, int(length), whole=False, checksum=True, keepalive_ns=NEVER_NS, sums="right")
-    for length, name in LENGTHS.items()
-}
+    for length, name in LEVEL_LENGTHS.items()
+} | RAW_CHANNELS
 CONF_PATH = "/v2/conf/"
 STATUS_PATH = "/v2/platform/status"
 LISTS = {"pub:list:pair:exchange": "spot", "pub:list:pair:futures": "perp"}
@@ -105,7 +112,7 @@ class Bitfinex:
         for place in range(CHECKED):
             told += [f"{row[0]}:{row[1]}" for row in bids[place : place + 1]]
             told += [f"{row[0]}:-{row[1]}" for row in asks[place : place + 1]]
-        return int.from_bytes(crc32(":".join(told).encode()).to_bytes(4, "big"), "big", signed=True)
+        return signed_crc(told)
 
     def accepts(self, path: str) -> bool:
         """Serve version 2 only."""
@@ -140,13 +147,13 @@ class Bitfinex:
         self._clients.pop(link.conn, None)
 
     def encode(self, link: Link, push: Push) -> list[str]:
-        """Write a push: a snapshot whole, changes level by level and behind them the checksum."""
+        """Write a push: a snapshot whole, changes row by row and behind them the checksum."""
         client, book = self._clients[link.conn], (push.channel, push.inst)
         if push.kind is Kind.SNAPSHOT:
             client.shown[book] = set()
-            payloads = [f"[{','.join(_levels(push, client.shown[book]))}]"]
-        else:
-            payloads = _levels(push, client.shown[book])
+        payloads = raw_rows(push) if book[0] in RAW_CHANNELS else _levels(push, client.shown[book])
+        if push.kind is Kind.SNAPSHOT:
+            payloads = [f"[{','.join(payloads)}]"]
         if payloads and push.kind is Kind.DELTA and push.checksum is not None and client.flags & OB_CHECKSUM:
             payloads.append(f'"cs",{push.checksum}')
         return [self._array(client, book, payload, link.active_ns, push.ts_ns) for payload in payloads]
@@ -199,7 +206,7 @@ class Bitfinex:
         error = _wrong(wanted, venue)
         if error:
             return [_error(10300, error, wanted)]
-        inst, name = str(wanted["symbol"]), LENGTHS[str(wanted["len"])]
+        inst, name = str(wanted["symbol"]), LENGTHS[str(wanted["prec"])][str(wanted["len"])]
         book = (name, inst)
         if book in client.chans:
             return [_error(10301, "subscribe: dup", wanted | {"chanId": client.chans[book]})]
@@ -221,27 +228,6 @@ class Bitfinex:
         for memory in (client.chans, client.spoke_ns, client.shown):
             memory.pop(book, None)
         return [Unsubscribe(*book), _tell({"event": "unsubscribed", "status": "OK", "chanId": chan})]
-
-
-def number_text(text: str) -> str:
-    """Write a number, given in any decimal notation, as JavaScript does: `0.000001` but `7e-7`, `5000`, never `5000.0`.
-
-    The rule of `Number::toString` (ECMA-262, "Number::toString", radix 10), for numbers that are not negative.
-    """
-    number = Decimal(text)
-    if not number:
-        return "0"
-    _, figures, exponent = number.normalize().as_tuple()
-    digits = "".join(map(str, figures))
-    point = len(digits) + int(exponent)  # where the point stands, counted from the first digit
-    if len(digits) <= point <= 21:
-        return digits.ljust(point, "0")
-    if 0 < point <= 21:
-        return f"{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"0.{'0' * -point}{digits}"
-    mantissa = digits if len(digits) == 1 else f"{digits[0]}.{digits[1:]}"
-    return f"{mantissa}e{point - 1:+d}"
 
 
 def _levels(push: Push, shown: set[tuple[bool, str]]) -> list[str]:
@@ -270,16 +256,17 @@ def _wanted(request: Json) -> Json:
 
 
 def _wrong(wanted: Json, venue: Venue) -> str:
-    """Name what is wrong with a subscription; only books at P0 in real time are simulated."""
+    """Name what is wrong with a subscription; only books at P0 and raw ones are simulated, in real time."""
     if wanted.get("channel") != "book":
         return "channel: unknown"
     if wanted["symbol"] not in venue.instruments:
         return "symbol: invalid"
-    if wanted["prec"] != "P0":
+    lengths = LENGTHS.get(str(wanted["prec"]))
+    if lengths is None:
         return "precision: invalid"
     if wanted["freq"] != "F0":
         return "frequency: invalid"
-    return "" if wanted["len"] in LENGTHS else "length: invalid"
+    return "" if wanted["len"] in lengths else "length: invalid"
 
 
 def _error(code: int, text: str, asked: Json) -> Tell:

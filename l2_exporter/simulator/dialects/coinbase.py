@@ -3,6 +3,7 @@
 Written from the project's venue notes on Coinbase, and checked against recorded frames. A connection speaks the
 protocol of its first subscription: a list of `channels` is Exchange's, one `channel` Advanced Trade's. Not known from
 either source: the texts of errors but Exchange's for products and channels, and the codes connections are closed with.
+Exchange's channel of single orders, `full`, is `coinbase_full`.
 """
 
 import re
@@ -14,6 +15,7 @@ import orjson
 from l2_exporter.core.errors import ConfigError, clip
 from l2_exporter.core.timetext import DAY_NS, NS_PER_S, utc_text
 from l2_exporter.simulator.dialect import Action, Channel, HangUp, Link, Request, Subscribe, Unsubscribe, Venue
+from l2_exporter.simulator.dialects import coinbase_full
 from l2_exporter.simulator.dialects.coinbase_advanced import (
     LEVEL2,
     ZERO_TIME,
@@ -28,6 +30,7 @@ from l2_exporter.simulator.dialects.coinbase_advanced import (
     tell,
     text,
 )
+from l2_exporter.simulator.dialects.coinbase_full import FULL
 from l2_exporter.simulator.instrument import Grid, Instrument, Pace
 from l2_exporter.simulator.market import Row
 from l2_exporter.simulator.wire import Kind, Push, Reply
@@ -38,8 +41,11 @@ QUIET_NS = 90 * NS_PER_S
 """Advanced Trade closes what is quiet for so long; heartbeats are no silence."""
 BATCH = "level2_batch"
 BATCH_ACKED = "level2_50"
-CHANNELS = {name: Channel(name, 400, whole=False, checksum=False, keepalive_ns=NEVER_NS) for name in (BATCH, LEVEL2)}
-WITH_KEYS = ("level2", "level3", "full", "user")
+CHANNELS = {
+    name: Channel(name, 400, whole=False, checksum=False, keepalive_ns=NEVER_NS) for name in (BATCH, LEVEL2)
+} | {FULL: coinbase_full.FULL_CHANNEL}
+WITH_KEYS = ("level2", "level3", "user")
+"""Channels of Exchange that want a key and are not simulated; nor is any but `full` for who has one."""
 PRODUCTS_PATH = "/products"
 FIRST_TRADE = 1_068_572_090
 
@@ -49,6 +55,7 @@ _PRICES = {
     "SOL": (14_305, Grid(1, 2)),
     "DOGE": (20_140, Grid(1, 5)),
 }
+_BOOK_PATH = re.compile(r"/products/(?P<inst>[^/]+)/book")
 _ID = re.compile(r"(?P<base>[A-Z0-9]{1,20})-(?P<quote>[A-Z0-9]{1,20})", re.ASCII)
 
 
@@ -61,7 +68,8 @@ class Coinbase:
     max_step = 1
     broken_field = ('"product_id":', '"productId":')
     lacks: frozenset[str] = frozenset({"notice", "maintenance", "no_snapshot", "reset", "checksum", "bad_checksum"})
-    """Nothing is announced, a subscription always brings a snapshot, books have neither numbers nor checksums."""
+    """Nothing is announced, a subscription brings a snapshot always or never, books have neither numbers nor checksums;
+    those of `full` rise by one."""
 
     def __init__(self, seed: int) -> None:
         self._talks: dict[str, Talk] = {}
@@ -154,6 +162,9 @@ class Coinbase:
     def encode(self, link: Link, push: Push) -> list[str]:
         """Write a push in the protocol of the connection."""
         talk = self._talks[link.conn]
+        if push.channel == FULL:
+            talk.heard(push)
+            return coinbase_full.full_frames(push)
         return [l2_data(talk, push) if talk.advanced else _batch(push)]
 
     def notice(self, link: Link) -> str:
@@ -161,11 +172,15 @@ class Coinbase:
         raise NotImplementedError("Coinbase announces no close on the socket")
 
     def requested_inst(self, request: Request) -> str | None:
-        """No book is served by REST here."""
-        return None
+        """Name the product whose book a request asks for."""
+        match = _BOOK_PATH.fullmatch(request.path)
+        return match["inst"] if match else None
 
     def requested(self, request: Request, venue: Venue) -> Reply:
-        """Answer an HTTP request."""
+        """Answer an HTTP request; books are those of `full`."""
+        wanted = self.requested_inst(request)
+        if wanted is not None and wanted in venue.instruments:
+            return coinbase_full.order_book(wanted, request.query.get("level", "1"), request, venue)
         if request.path == PRODUCTS_PATH:
             return _reply([_listed(inst) for inst in venue.instruments.values()])
         inst = venue.instruments.get(request.path.removeprefix(PRODUCTS_PATH + "/"))
@@ -185,10 +200,9 @@ def _exchange(talk: Talk, request: Json, venue: Venue) -> list[Action]:
     refused: dict[str, None] = {}
     for each in wanted:
         name, ids = (each.get("name"), each) if isinstance(each, dict) else (each, request)
-        if name in WITH_KEYS:
-            reason = "level2, level3, and full channels now require authentication."
-            return [error("Failed to subscribe", reason)]
-        if name not in (BATCH, "heartbeat"):
+        if name in WITH_KEYS or (name == FULL and kind == "subscribe" and not coinbase_full.may_subscribe(request)):
+            return [error("Failed to subscribe", coinbase_full.NO_KEY)]
+        if name not in (BATCH, FULL, "heartbeat"):
             return [error("Failed to subscribe", f"{str(name)[:64]} is not a valid channel")]
         listed, unlisted = products(ids.get("product_ids"), venue)
         chosen.append((name, listed))
@@ -199,7 +213,7 @@ def _exchange(talk: Talk, request: Json, venue: Venue) -> list[Action]:
     if any(listed for _, listed in chosen):
         actions.append(tell({"type": "subscriptions", "channels": _channels(talk)}))
     act: Callable[[str, str], Action] = Subscribe if kind == "subscribe" else Unsubscribe
-    return actions + [act(BATCH, inst) for name, listed in chosen if name == BATCH for inst in listed]
+    return actions + [act(name, inst) for name, listed in chosen if name in CHANNELS for inst in listed]
 
 
 def _channels(talk: Talk) -> list[Json]:
@@ -224,8 +238,10 @@ def _heartbeats(talk: Talk, venue: Venue) -> list[Action]:
     """Write the heartbeats of Exchange: one of each product."""
     found: list[Action] = []
     for inst in talk.names.get("heartbeat", {}):
-        seq = venue.book(inst, 1).seq
-        marks: Json = {"last_trade_id": FIRST_TRADE + seq % 1_000_000, "product_id": inst, "sequence": seq}
+        of_orders = inst in talk.names.get(FULL, {})
+        seq = venue.order_seq(inst) if of_orders else venue.book(inst, 1).seq
+        trade = talk.trades.get(inst, FIRST_TRADE) if of_orders else FIRST_TRADE + seq % 1_000_000
+        marks: Json = {"last_trade_id": trade, "product_id": inst, "sequence": seq}
         found.append(tell({"type": "heartbeat", **marks, "time": utc_text(venue.now_ns, 6)}))
     return found
 

@@ -28,6 +28,7 @@ class Talk:
         number: of the next frame of Advanced Trade.
         due: lists of subscriptions that are still to be acknowledged; Advanced Trade does so a moment later.
         beat_ns: when a heartbeat was due last.
+        trades: number of the last trade that was told, by product.
     """
 
     advanced: bool | None = None
@@ -35,6 +36,13 @@ class Talk:
     number: int = 0
     due: list[Json] = field(default_factory=list)
     beat_ns: int = 0
+    trades: dict[str, int] = field(default_factory=dict)
+
+    def heard(self, push: Push) -> None:
+        """Note the trades of a push of single orders."""
+        for event in push.events:
+            if event.kind == "match":
+                self.trades[push.inst] = event.trade_id
 
     def joined(self, kind: str, channel: str, insts: Sequence[str]) -> None:
         """Begin or end subscriptions."""
