@@ -59,6 +59,9 @@ channel = "books"
 checksum_resync = 3
 # Certificates to trust instead of the system's, for a proxy that opens TLS.
 # ca_file = 'proxy-ca.pem'
+# Keys for a channel that needs some (Coinbase: full), in a file that only you can read, with a line for each part: key,
+# secret, passphrase. Or set L2_COINBASE_KEY, L2_COINBASE_SECRET and L2_COINBASE_PASSPHRASE.
+# key_file = 'coinbase.toml'
 
 # Read by l2-retention alone. A time is a number and s, m, h or d, or "never".
 [retention]

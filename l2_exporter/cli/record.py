@@ -1,5 +1,6 @@
 """The command `record`: live recording until it is stopped."""
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import click
 
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.lock import VenueLock
+from l2_exporter.cli.keys import keys_for
 from l2_exporter.cli.options import Seconds, VaultFolder
 from l2_exporter.cli.settings import Configuration, VenueSettings, load
 from l2_exporter.core.books import BookKey
@@ -165,6 +167,7 @@ def _venue_plan(name: str, wanted: list[str], most: int, settings: VenueSettings
         books_per_connection=settings.max_per_connection or venue.link.books_per_connection,
         checksum_resync=settings.checksum_resync,
         ca_file=settings.ca_file,
+        keys=keys_for(venue, settings.channel, settings.key_file, os.environ),
     )
 
 

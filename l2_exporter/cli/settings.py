@@ -69,6 +69,7 @@ class VenueSettings:
     max_per_connection: int | None
     checksum_resync: int
     ca_file: Path | None
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ def _venue(merge: Merge, venue: str) -> VenueSettings:
         max_per_connection=merge.value(keys.max_per_connection),
         checksum_resync=merge.value(keys.checksum_resync),
         ca_file=merge.value(keys.ca_file),
+        key_file=merge.value(keys.key_file),
     )
 
 

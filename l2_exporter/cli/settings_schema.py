@@ -96,6 +96,7 @@ class VenueKeys:
     max_per_connection: Key[int | None]
     checksum_resync: Key[int]
     ca_file: Key[Path | None]
+    key_file: Key[Path | None]
 
 
 def venue_keys(venue: str) -> VenueKeys:
@@ -114,6 +115,7 @@ def venue_keys(venue: str) -> VenueKeys:
         ),
         checksum_resync=Key(f"{section}.checksum_resync", whole(0, 1_000), 3),
         ca_file=Key(f"{section}.ca_file", unless_unset(read_file), None, unset="the certificates of the system"),
+        key_file=Key(f"{section}.key_file", unless_unset(read_file), None, unset=f"L2_{venue.upper()}_... variables"),
     )
 
 
@@ -147,6 +149,6 @@ def all_keys() -> list[Key[object]]:
     for venue in VENUES:
         keys = venue_keys(venue)
         record += [keys.ws_url, keys.rest_url, keys.channel]
-        record += [keys.max_per_connection, keys.checksum_resync, keys.ca_file]
+        record += [keys.max_per_connection, keys.checksum_resync, keys.ca_file, keys.key_file]
     retention = [COMPRESS_AFTER, DELETE_AFTER, CODEC, CODEC_LEVEL, TAPE_AFTER, LEDGER_AFTER]
     return [*record, *retention, LOG_FILE, LOG_LEVEL, LOG_MAX_BYTES, LOG_KEEP]

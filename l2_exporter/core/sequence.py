@@ -9,8 +9,12 @@ from enum import Enum
 
 from l2_exporter.core.events import BookPush
 from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.timetext import NS_PER_S
 
 HELD_LIMIT = 5_000
+CONTAINED_WITHIN_NS = 10 * NS_PER_S
+"""How much later than a REST book a delta may be dated that it contains: one has the time of a state, the other may have
+that of its sending."""
 
 
 class Verdict(Enum):
@@ -75,7 +79,7 @@ class Chain:
         if push.prev_seq == self.seq:
             return Verdict.CONTINUES
         if push.seq <= self.seq:
-            return Verdict.CONTAINED
+            return Verdict.BROKEN if is_past(push, self.event_ns) else Verdict.CONTAINED
         return Verdict.CONTINUES if push.prev_seq < self.seq else Verdict.BROKEN
 
 
@@ -123,7 +127,16 @@ class Holdback:
             return deltas[starts[0] :]
         # Nowhere to go on: fine if all are older. In several places, after a maintenance reset: then none is sure.
         older = all((push.seq or 0) <= book.seq and (push.prev_seq or 0) <= (push.seq or 0) for push, _ in deltas)
-        return [] if not starts and older else None
+        later = any(is_past(push, book.event_ns) for push, _ in deltas)
+        return [] if not starts and older and not later else None
+
+
+def is_past(push: BookPush, book_ns: int | None) -> bool:
+    """Tell whether a delta is so much later than a REST book that it cannot be contained in it, whatever its number.
+
+    Numbers may have been reset since the book was made: those that come then are smaller, and none would continue it.
+    """
+    return push.event_ns is not None and book_ns is not None and push.event_ns > book_ns + CONTAINED_WITHIN_NS
 
 
 def _joins(push: BookPush, seq: int) -> bool:

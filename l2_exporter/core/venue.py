@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from l2_exporter.core.events import BookPush, Event, Row
 from l2_exporter.core.instrument import Instrument
+from l2_exporter.core.keys import Keys
 
 
 class Continuity(Enum):
@@ -259,12 +260,36 @@ class AsksForTicket(Protocol):
 
 DATASETS = {"perp": "l2_perps", "futures": "l2_futures", "spot": "l2_spot", "option": "l2_options"}
 """The dataset of each market; a channel that is not the venue's default adds `.<suffix>`."""
-
-
 ORDER_EVENTS = {market: name.replace("l2_", "l3_") for market, name in DATASETS.items()}
 """The dataset of the events of individual orders; `.<suffix>` for all but a venue's first channel of orders."""
 ORDER_BOOKS = {market: f"{name}_books" for market, name in ORDER_EVENTS.items()}
 """The dataset of whole books of orders, from time to time."""
+
+
+@runtime_checkable
+class Signs(Protocol):
+    """A venue some of whose channels are only for who proves who he is, with keys of his own.
+
+    Requests are made without keys, and so they are taped; the shell lets them be signed on their way out.
+    """
+
+    @property
+    def key_parts(self) -> Sequence[str]:
+        """The names of what makes up a key."""
+
+    def signed(self, text: str, keys: Keys, at_ns: int) -> str:
+        """Add to a text that is sent what proves who sends it.
+
+        Raises:
+            ConfigError: the keys are none; no part of them is shown.
+        """
+
+    def headers(self, path: str, keys: Keys, at_ns: int) -> Mapping[str, str]:
+        """Make the headers of a REST request that prove who asks.
+
+        Raises:
+            ConfigError: as `signed`.
+        """
 
 
 FROM_ORDERS = "from_l3"
@@ -279,7 +304,6 @@ def dataset_of(market: str, channel: Channel) -> str:
 
 def order_datasets_of(market: str, channel: Channel) -> tuple[str, str]:
     """Name the datasets of a channel of orders: that of their events, and that of whole books of them."""
-    base = DATASETS[market].replace("l2_", "l3_")
     suffix = channel.suffix.removeprefix(FROM_ORDERS).lstrip("-.")
     behind = f".{suffix}" if suffix else ""
-    return f"{base}{behind}", f"{base}_books{behind}"
+    return f"{ORDER_EVENTS[market]}{behind}", f"{ORDER_BOOKS[market]}{behind}"

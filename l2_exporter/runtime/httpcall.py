@@ -8,6 +8,7 @@ its socket is shut down, which ends the thread, and the caller has its answer wh
 import contextlib
 import socket
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,16 @@ class HttpCaller:
         self._call: _Call | None = None
         self._closed = False
 
-    def call(self, url: str, deadline_s: float, posted: str | None = None) -> HttpAnswer:
+    def call(
+        self, url: str, deadline_s: float, posted: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
         """Ask for a URL; return within the deadline, whatever happens. Redirects are not followed but returned.
 
         Args:
             posted: the JSON text to POST, or an empty one; None asks by GET.
+            headers: more of them.
         """
-        call = self._call = _Call(self._line, url, deadline_s, self._verify, posted)
+        call = self._call = _Call(self._line, url, deadline_s, self._verify, posted, headers)
         if not self._closed:
             threading.Thread(target=call.run, name=f"{call.method} {url}", daemon=True).start()
             call.over.wait(deadline_s)
@@ -78,12 +82,21 @@ class HttpCaller:
 class _Call:
     """One request in a thread of its own. `answer` stays None until it is complete; then `over` is set."""
 
-    def __init__(self, line: "_Line", url: str, deadline_s: float, verify: bool | str, posted: str | None) -> None:
+    def __init__(
+        self,
+        line: "_Line",
+        url: str,
+        deadline_s: float,
+        verify: bool | str,
+        posted: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
         self.over = threading.Event()
         self.answer: HttpAnswer | None = None
         self._line = line
         self.method = "GET" if posted is None else "POST"
         self._posted = posted
+        self._headers = {**(headers or {}), **({"Content-Type": "application/json"} if posted else {})}
         self._url = url
         self._deadline_s = deadline_s
         self._verify = verify
@@ -106,7 +119,7 @@ class _Call:
             self.method,
             self._url,
             data=self._posted.encode() if self._posted else None,
-            headers={"Content-Type": "application/json"} if self._posted else None,
+            headers=self._headers,
             timeout=timeout,
             verify=self._verify,
             stream=True,

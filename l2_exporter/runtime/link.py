@@ -37,7 +37,8 @@ class LinkSettings:
         before_connect: waits until the venue allows another attempt.
         address: finds out where to connect, where that is another address each time (it may hold a secret: it is
             neither taped nor logged); raises TransportError or VenueError. None: `url`.
-        sent: told of every text that has been sent.
+        sent: told of every text that has been sent, as it was before it was signed.
+        sign: adds to a text what proves who sends it; None: nobody has to.
     """
 
     conn: str
@@ -47,6 +48,7 @@ class LinkSettings:
     replaces: str | None
     before_connect: Callable[[], Awaitable[None]]
     sent: Callable[[str, str], None]
+    sign: Callable[[str], str] | None = None
     address: Callable[[], Awaitable[str]] | None = None
 
 
@@ -192,7 +194,7 @@ class Link:
             while True:
                 text = await self._outbox.get()
                 await asyncio.sleep(bucket.wait_s(loop.time()))
-                await socket.send(text)
+                await socket.send(text if self.settings.sign is None else self.settings.sign(text))
                 self.settings.sent(self.conn, text)
         # The reader tells why the connection ended.
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()

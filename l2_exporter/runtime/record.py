@@ -15,9 +15,10 @@ from typing import Self
 from l2_exporter.archive.layout import Vault
 from l2_exporter.core.books import BookKey
 from l2_exporter.core.errors import ConfigError
+from l2_exporter.core.keys import Keys
 from l2_exporter.core.records import LedgerRecord, Record
 from l2_exporter.core.timetext import NS_PER_S
-from l2_exporter.core.venue import Venue
+from l2_exporter.core.venue import Signs, Venue
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.journal import Journal
 from l2_exporter.runtime.listing import Listing, Wanted
@@ -45,6 +46,7 @@ class VenuePlan:
     Attributes:
         wanted: the instruments as the user names them (core.selection).
         most: instruments at most, also when new ones are listed.
+        keys: of the user, where the channel needs some.
     """
 
     venue: Venue
@@ -57,6 +59,7 @@ class VenuePlan:
     books_per_connection: int
     checksum_resync: int
     ca_file: Path | None
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,7 @@ class Recording:
             jitter_seed=random.SystemRandom().randrange(1 << 31),
             run=f"{time.time_ns():x}",
             codes=listing.codes,
+            keys=plan.keys,
         )
 
 
@@ -312,7 +316,12 @@ def _refuse_too_many(plan: RecordPlan, listings: Sequence[Listing]) -> None:
 
 def make_rest(plan: VenuePlan) -> RestClient:
     """Make the REST client of a venue."""
-    return RestClient(plan.rest_url, limits_of(plan.venue.link), plan.ca_file)
+    venue, keys = plan.venue, plan.keys
+
+    def headers(path: str, at_ns: int) -> Mapping[str, str]:
+        return venue.headers(path, keys, at_ns) if isinstance(venue, Signs) and keys is not None else {}
+
+    return RestClient(plan.rest_url, limits_of(venue.link), plan.ca_file, headers=None if keys is None else headers)
 
 
 def _tls(plan: VenuePlan) -> ssl.SSLContext | None:

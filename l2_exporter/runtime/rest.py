@@ -6,7 +6,7 @@ venue said or with status 0 and the reason.
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,17 +47,19 @@ class _Job:
     deadline_s: float
     weight: int
     posted: str | None
+    path: str
 
     def reply(self, answer: HttpAnswer) -> RestReply:
         return RestReply(self.request, self.url, answer.status, answer.body)
 
 
 class RestClient:
-    """REST requests to one venue, without credentials. Proxies come from the environment.
+    """REST requests to one venue. Proxies come from the environment.
 
     Args:
         base_url: root that paths are appended to, `https://www.okx.com`.
         ca_file: certificates to trust instead of the usual ones.
+        headers: makes the headers of a path that prove who asks, when it is asked for; None: nobody has to.
         wait: waits for an event at most so many seconds.
 
     Raises:
@@ -71,6 +73,7 @@ class RestClient:
         ca_file: Path | None = None,
         clock: Clock | None = None,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+        headers: Callable[[str, int], Mapping[str, str]] | None = None,
     ) -> None:
         _require_url(base_url)
         if ca_file is not None and not ca_file.is_file():
@@ -79,6 +82,7 @@ class RestClient:
         self._limits = limits
         self._clock = clock or Clock()
         self._wait = wait
+        self._headers = headers
         self._pace = Pace(limits)
         self._caller = HttpCaller(ca_file)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -104,7 +108,7 @@ class RestClient:
                 client is closed). It must not raise, and has to hand the reply over to the caller's own loop.
         """
         target, posted = (path.path, path.body) if isinstance(path, Post) else (path, None)
-        job = _Job(request, self._base_url + target, on_reply, deadline_s, weight, posted)
+        job = _Job(request, self._base_url + target, on_reply, deadline_s, weight, posted, target)
         with self._gate:
             closed = self._closing.is_set()
             taken = not closed and self._places.acquire(blocking=False)
@@ -142,7 +146,8 @@ class RestClient:
         refusal = self._wait_for_turn(job.weight)
         if refusal is not None:
             return HttpAnswer(0, refusal)
-        answer = self._caller.call(job.url, job.deadline_s, job.posted)
+        headers = None if self._headers is None else self._headers(job.path, self._clock.wall_ns())
+        answer = self._caller.call(job.url, job.deadline_s, job.posted, headers)
         now_ns, wall_ns = self._clock.elapsed_ns(), self._clock.wall_ns()
         self._pace.answered(job.weight, answer.status, answer.retry_after, now_ns, wall_ns)
         return answer

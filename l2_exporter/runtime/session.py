@@ -25,9 +25,10 @@ from l2_exporter.core.commands import CloseLink, Command, FetchBook, OpenSuccess
 from l2_exporter.core.errors import ArchiveError, TransportError, clip
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
+from l2_exporter.core.keys import Keys
 from l2_exporter.core.records import LedgerRecord
 from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
-from l2_exporter.core.venue import AsksForTicket, Venue
+from l2_exporter.core.venue import AsksForTicket, Signs, Venue
 from l2_exporter.runtime.clock import Clock, ClockWatch
 from l2_exporter.runtime.inbox import Inbox
 from l2_exporter.runtime.link import Link, LinkSettings, input_line
@@ -56,6 +57,7 @@ class SessionSettings:
         origin: live, or override where an address is not the venue's own.
         connections: which books each connection subscribes.
         codes: what the wire calls instruments that it does not call by their id.
+        keys: of the user, where the channel needs some.
     """
 
     venue: Venue
@@ -74,6 +76,7 @@ class SessionSettings:
     codes: Mapping[str, str] = field(default_factory=dict)
     order_books_ns: int = 60 * NS_PER_S
     max_orders: int = 1_000_000
+    keys: Keys | None = None
 
 
 class Session:
@@ -340,6 +343,7 @@ class Session:
             replaces=replaces,
             before_connect=self._may_connect,
             sent=self._sent,
+            sign=None if settings.keys is None else self._signed,
             address=self._address if isinstance(settings.venue, AsksForTicket) else None,
         )
         link = self.links[conn] = Link(link_settings, self.inbox, self._clock)
@@ -379,6 +383,11 @@ class Session:
         if reply.status != HTTP_OK:
             raise TransportError(f"no ticket for a connection: {reply.status} {clip(reply.body)}")
         return venue.address(self.settings.ws_url, reply.body)
+
+    def _signed(self, text: str) -> str:
+        """Add to a text what proves who sends it; what is taped is the text without that."""
+        venue, keys = self.settings.venue, self.settings.keys
+        return venue.signed(text, keys, self._clock.wall_ns()) if isinstance(venue, Signs) and keys else text
 
     def _sent(self, conn: str, text: str) -> None:
         self._tape_line(input_line("out", conn, self._clock.stamp(), text, url=self.settings.ws_url))

@@ -1,4 +1,4 @@
-"""Coinbase: `level2_batch` of Coinbase Exchange and `level2` of Advanced Trade, two protocols of one company.
+"""Coinbase: `level2_batch` and `full` of Coinbase Exchange, `level2` of Advanced Trade: two protocols of one company.
 
 Sources: docs.cdp.coinbase.com Exchange "WebSocket Overview", "Channels", "Rate limits", "Get all known trading pairs",
 Advanced Trade "WebSocket Overview", "WebSocket Channels" (copies of 2026); frames of Exchange captured by a third party
@@ -18,7 +18,7 @@ from l2_exporter.core.events import BookPush, Event, Numbered, Other, Push, Refu
 from l2_exporter.core.fields import is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.venue import Channel, Connection, Continuity, LinkRules, Scope
-from l2_exporter.venues import coinbase_instruments
+from l2_exporter.venues import coinbase_full, coinbase_instruments
 from l2_exporter.venues.coinbase_frames import (
     SUBSCRIPTIONS,
     Levels,
@@ -28,7 +28,7 @@ from l2_exporter.venues.coinbase_frames import (
     read_sides,
     read_updates,
 )
-from l2_exporter.venues.lacking import NoChecksum, NoRestBook
+from l2_exporter.venues.lacking import NoChecksum
 
 NAME = coinbase_instruments.NAME
 COMPANY = "Coinbase"
@@ -73,6 +73,7 @@ CHANNELS = {
         scope=Scope.LINK,
         ws_url="wss://advanced-trade-ws.coinbase.com",
     ),
+    coinbase_full.FULL: coinbase_full.CHANNEL,
 }
 
 _EVENTS = {"snapshot": Push.SNAPSHOT, "update": Push.DELTA}
@@ -107,7 +108,7 @@ LINK = LinkRules(
 )
 
 
-class Coinbase(NoChecksum, NoRestBook):
+class Coinbase(NoChecksum):
     """Coinbase as the core sees it."""
 
     name = NAME
@@ -118,6 +119,24 @@ class Coinbase(NoChecksum, NoRestBook):
     instrument_paths = staticmethod(coinbase_instruments.instrument_paths)
     further_instrument_paths = staticmethod(coinbase_instruments.further_instrument_paths)
     decode_instruments = staticmethod(coinbase_instruments.decode_instruments)
+    book_asked = staticmethod(coinbase_full.book_asked)
+    key_parts = coinbase_full.KEY_PARTS
+    signed = staticmethod(coinbase_full.signed)
+    headers = staticmethod(coinbase_full.headers)
+
+    def book_path(self, channel: str, inst: str) -> str | None:
+        """Name the path of a book of orders; books of levels cannot be joined with their streams."""
+        return coinbase_full.book_path(inst) if channel == coinbase_full.FULL else None
+
+    def decode_book(self, channel: str, inst: str, body: str) -> BookPush:
+        """Read the REST book of orders.
+
+        Raises:
+            VenueError: an error answer, or a channel that cannot be joined with one.
+        """
+        if channel != coinbase_full.FULL:
+            raise VenueError(f"a REST book of Coinbase cannot be joined with {channel}, so that of {inst} is not read")
+        return coinbase_full.decode_book(inst, body)
 
     def connection(self, codes: Mapping[str, str]) -> Connection:
         """Begin a connection, which remembers what was subscribed on it."""
@@ -136,8 +155,8 @@ class CoinbaseConnection:
     """One connection: what was subscribed on it and what of that was confirmed, each by channel, in order."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, dict[str, None]] = {BATCH: {}, LEVEL2: {}}
-        self._confirmed: dict[str, dict[str, None]] = {BATCH: {}, LEVEL2: {}}
+        self._asked: dict[str, dict[str, None]] = {name: {} for name in CHANNELS}
+        self._confirmed: dict[str, dict[str, None]] = {name: {} for name in CHANNELS}
         self._has_heartbeats = False
 
     def opened(self) -> list[str]:
@@ -180,7 +199,11 @@ class CoinbaseConnection:
             return self._advanced(message)
         kind = text_of(message, "type")
         push = _TYPES.get(kind or "")
-        return self._exchange_control(kind, message) if push is None else self._exchange_book(push, message)
+        if push is not None:
+            return self._exchange_book(push, message)
+        if kind is not None and self._is_full(kind, message):
+            return [coinbase_full.read_message(kind, message)]
+        return self._exchange_control(kind, message)
 
     # ---- Advanced Trade ---------------------------------------------------------------------------------------------
 
@@ -204,7 +227,7 @@ class CoinbaseConnection:
             product, kind, levels = text_of(entry, "product_id"), text_of(entry, "type"), read_updates(entry)
             wrong = [] if is_counter(number) else ["sequence_num"]
             wrong += [] if kind in _EVENTS else ["type"]
-            books = sum(other.get("product_id") == product for other in entries)
+            books = sum(text_of(other, "product_id") == product for other in entries)
             insts = self._named(LEVEL2, product, [*wrong, *levels.wrong], books)
             push = _EVENTS[kind or ""]
             found += [_push(push, LEVEL2, inst, levels, number) for inst in insts]
@@ -220,10 +243,22 @@ class CoinbaseConnection:
         insts = self._named(BATCH, text_of(message, "product_id"), levels.wrong)
         return [_push(push, BATCH, inst, levels, None) for inst in insts]
 
+    def _is_full(self, kind: str, message: dict[str, Any]) -> bool:
+        """Tell whether a message is one of `full`: of a known type, or a product's with a number.
+
+        3. A connection that subscribes nothing is somebody else's recording.
+        4. By the documents' example `activate` has no number, and then says nothing.
+        """
+        if kind in coinbase_full.NOT_FULL or not (self._asked[coinbase_full.FULL] or not any(self._asked.values())):
+            return False
+        return kind in coinbase_full.PROMISED or ("product_id" in message and "sequence" in message)
+
     def _exchange_control(self, kind: str | None, message: dict[str, Any]) -> list[Event]:
         """Read an acknowledgement, an error (of either protocol) or a frame of another channel."""
         if kind == SUBSCRIPTIONS:
-            return self._acknowledged(BATCH, exchange_ids(message, BATCH_NAMES))
+            batch = self._acknowledged(BATCH, exchange_ids(message, BATCH_NAMES))
+            full = self._acknowledged(coinbase_full.FULL, exchange_ids(message, (coinbase_full.FULL,)))
+            return [event for event in [*batch, *full] if type(event) is not Other] or batch
         if kind == "error":
             text, reason = text_of(message, "message") or clip(message.get("message")), text_of(message, "reason")
             return [Refused(kind, text) if reason is None else Refused(text, reason)]

@@ -146,7 +146,8 @@ def uncommented() -> str:
 def test_the_example_passes_check_as_it_is_and_with_every_setting_on(here: Path) -> None:
     (here / "l2.toml").write_text(run("example").stdout)
     assert run("check").exit_code == 0
-    (here / "proxy-ca.pem").touch()
+    for name in ("proxy-ca.pem", "coinbase.toml"):
+        (here / name).touch()
     (here / "l2.toml").write_text(uncommented())
     result = run("check")
     assert result.stderr == ""

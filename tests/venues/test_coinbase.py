@@ -257,8 +257,10 @@ def test_other_frames_of_exchange() -> None:
 
 @needs_recordings
 def test_frames_of_another_channel_say_nothing() -> None:
+    batch = CoinbaseConnection()
+    batch.subscribe([("level2_batch", BTC)])
     kinds = [
-        (json.loads(line["frame"])["type"], CoinbaseConnection().decode(line["frame"]))
+        (json.loads(line["frame"])["type"], batch.decode(line["frame"]))
         for line in load("coinbase/gdax-20170625-full-2products.jsonl.gz")
         if line["dir"] == "in"
     ]
