@@ -6,7 +6,7 @@ from enum import Enum
 
 import click
 
-from l2_exporter.core.venue import Channel, Scope, Seeding, Venue
+from l2_exporter.core.venue import Channel, Scope, Seeding, Venue, dataset_of, order_datasets_of
 from l2_exporter.venues.registry import VENUES
 
 HEADINGS = (
@@ -71,8 +71,8 @@ def _row(venue: Venue, channel: Channel) -> tuple[str, ...]:
         venue.name,
         channel.name,
         " ".join(venue.markets),
-        "l2_*" + (f".{channel.suffix}" if channel.suffix else ""),
-        "whole book" if channel.depth is None else str(channel.depth),
+        _datasets(channel),
+        _depth(channel),
         "each change" if channel.push_interval_ms is None else str(channel.push_interval_ms),
         channel.continuity.value + (" of the link" if channel.scope is Scope.LINK else ""),
         _first_book(channel),
@@ -82,6 +82,20 @@ def _row(venue: Venue, channel: Channel) -> tuple[str, ...]:
         "needed" if channel.needs_keys else "none",
         "proven" if channel.proven else "unproven",
     )
+
+
+def _datasets(channel: Channel) -> str:
+    """Name its datasets, with a star for the market."""
+    levels = dataset_of("spot", channel)
+    names = [*order_datasets_of("spot", channel), levels] if channel.orders else [levels]
+    return " ".join(name.replace("_spot", "_*") for name in names)
+
+
+def _depth(channel: Channel) -> str:
+    """Tell how many levels a side it knows, or single orders."""
+    if channel.orders:
+        return "all orders" if channel.window is None else f"best {channel.window} orders"
+    return "whole book" if channel.depth is None else str(channel.depth)
 
 
 def _first_book(channel: Channel) -> str:

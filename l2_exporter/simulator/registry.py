@@ -5,10 +5,11 @@ from difflib import get_close_matches
 
 from l2_exporter.core.errors import ConfigError, clip
 from l2_exporter.simulator.dialect import Dialect
-from l2_exporter.simulator.dialects import binance, bybit
+from l2_exporter.simulator.dialects import binance, bybit, gate, kucoin
 from l2_exporter.simulator.dialects.aster import Aster
 from l2_exporter.simulator.dialects.backpack import Backpack
 from l2_exporter.simulator.dialects.bitfinex import Bitfinex
+from l2_exporter.simulator.dialects.bitso import Bitso
 from l2_exporter.simulator.dialects.coinbase import Coinbase
 from l2_exporter.simulator.dialects.deribit import Deribit
 from l2_exporter.simulator.dialects.kraken import Kraken
@@ -35,6 +36,11 @@ DIALECTS: dict[str, MakeDialect] = {
     "backpack": Backpack,
     "coinbase": Coinbase,
     "bitfinex": Bitfinex,
+    "gate": gate.Gate,
+    "gate_spot": gate.spot,
+    "kucoin": kucoin.Kucoin,
+    "kucoin_spot": kucoin.spot,
+    "bitso": Bitso,
 }
 
 

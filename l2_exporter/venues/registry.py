@@ -12,10 +12,13 @@ from l2_exporter.venues import (
     backpack,
     binance,
     bitfinex,
+    bitso,
     bybit,
     coinbase,
     deribit,
+    gate,
     kraken,
+    kucoin,
     lighter,
     okx,
     poloniex,
@@ -33,6 +36,9 @@ _ALL: tuple[Venue, ...] = (
     backpack.Backpack(),
     coinbase.Coinbase(),
     bitfinex.Bitfinex(),
+    bitso.Bitso(),
+    *(gate.Gate(product) for product in (gate.FUTURES, gate.SPOT)),
+    *(kucoin.Kucoin(product) for product in (kucoin.FUTURES, kucoin.SPOT)),
 )
 
 VENUES = {venue.name: venue for venue in _ALL}
@@ -77,6 +83,7 @@ class ChannelRules:
     has_event_time: bool
     checksum: Callable[[list[Row], list[Row]], int] | None
     checksum_depth: int
+    orders: bool
 
 
 def line_rules() -> dict[tuple[str, str], ChannelRules]:
@@ -90,6 +97,7 @@ def line_rules() -> dict[tuple[str, str], ChannelRules]:
             has_event_time=bool(channel.event_time),
             checksum=venue.checksum if channel.checksum else None,
             checksum_depth=channel.checksum_depth,
+            orders=channel.orders,
         )
         for venue in VENUES.values()
         for channel in venue.channels.values()

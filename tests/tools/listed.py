@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from l2_exporter.core.venue import DATASETS, Post, Venue
+from l2_exporter.core.venue import DATASETS, AsksForTicket, Post, Venue
 from l2_exporter.simulator.exchange import Exchange
 
 SOCKET = "wss://simulated.invalid"
@@ -21,6 +21,18 @@ def asked_for(exchange: Exchange, path: str | Post) -> str:
     """Return the body of the answer to a request."""
     posted, target = (path.body, path.path) if isinstance(path, Post) else (None, path)
     return exchange.request_received(target, exchange.now_ns, posted).body
+
+
+def entrance(exchange: Exchange, venue: Venue, channel: str) -> str:
+    """Name path and query that a connection is opened with, asking for a ticket where the venue wants one.
+
+    Raises:
+        VenueError: it gave none.
+    """
+    path = ws_path(exchange, venue, channel)
+    if not isinstance(venue, AsksForTicket):
+        return path
+    return venue.address(SOCKET + path, asked_for(exchange, venue.ticket_path())).removeprefix(SOCKET)
 
 
 def codes_of(exchange: Exchange, venue: Venue, insts: Sequence[str]) -> dict[str, str]:
