@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: test demo record soak bench-retention check lint types layers format clean
+.PHONY: test demo record soak bench bench-quick bench-retention check lint types layers format clean
 
 test: $(STAMP)  ## all tests (under 5 minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -15,8 +15,15 @@ demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, n
 record: $(STAMP)  ## record for real, into ./vault, until Ctrl-C
 	$(BIN)/l2-exporter record
 
-soak: $(STAMP)  ## the long tests: kills, many seeds, memory over time
-	$(BIN)/python -m pytest -m soak
+soak: $(STAMP)  ## the long tests: kills, memory over time, 100 seeds of faults at every venue (an hour)
+	$(BIN)/python -m pytest -m soak --ignore tests/contract
+	$(BIN)/python -m pytest -m soak -n auto --dist worksteal tests/contract
+
+bench: $(STAMP)  ## how fast it is, beside other programs, which it installs below .benchmarks (half an hour)
+	$(BIN)/python -m benchmarks.speed --peers --json .benchmarks/speed.json --chart .benchmarks/speed.svg
+
+bench-quick: $(STAMP)  ## how fast it is on OKX's books, beside no other program (less than a minute)
+	$(BIN)/python -m benchmarks.speed --quick
 
 bench-retention: $(STAMP)  ## what retention costs and saves, beside gzip -6 and zstd -3 (five minutes)
 	$(BIN)/python -m benchmarks.retention

@@ -13,8 +13,8 @@ from l2_exporter.core.timetext import NS_PER_S
 
 HELD_LIMIT = 5_000
 CONTAINED_WITHIN_NS = 10 * NS_PER_S
-"""How much later than a REST book a delta may be dated that it contains: one has the time of a state, the other may have
-that of its sending."""
+"""How much later than a REST book a delta may be dated that it contains: one has the time of a state, the other may
+have that of its sending."""
 
 
 class Verdict(Enum):

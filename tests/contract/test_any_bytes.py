@@ -21,10 +21,10 @@ from l2_exporter.core.rows import are_rows
 from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_S
 from l2_exporter.core.venue import DATASETS, BookAsked, Connection, Venue
 from l2_exporter.simulator.wire import Send
-from tests.tools.contract import Subject, defaults, exchange_of
-from tests.tools.listed import asked_for, codes_of, ws_path
+from tests.tools.contract import Subject, exchange_of, protocols
+from tests.tools.listed import asked_for, codes_of, entrance
 
-every_venue = pytest.mark.parametrize("subject", defaults(), ids=str)
+every_protocol = pytest.mark.parametrize("subject", protocols(), ids=str)
 examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 KEPT = 3
@@ -54,13 +54,13 @@ class Talk:
 @cache
 def talk(name: str) -> Talk:
     """Listen to an exchange for two seconds."""
-    subject = next(each for each in defaults() if each.venue.name == name)
+    subject = next(each for each in protocols() if str(each) == name)
     venue, channel = subject.venue, subject.channel.name
     exchange = exchange_of(subject, "")
     insts = [*exchange.instruments]
     codes = codes_of(exchange, venue, insts)
     connection = venue.connection(codes)
-    path = ws_path(exchange, venue, channel)
+    path = entrance(exchange, venue, channel)
     conn, outputs = exchange.link_opened(path, exchange.now_ns)
     for text in [*connection.opened(), *connection.subscribe([(channel, inst) for inst in insts])]:
         outputs += exchange.frame_received(conn, text, exchange.now_ns)
@@ -159,7 +159,7 @@ def assert_told(venue: Venue, error: VenueError) -> None:
 
 def listener(subject: Subject, heard: int) -> Connection:
     """Return a connection that has heard so many frames."""
-    spoken = talk(subject.venue.name)
+    spoken = talk(str(subject))
     connection = subject.venue.connection(spoken.codes)
     connection.opened()
     connection.subscribe([(subject.channel.name, inst) for inst in exchange_of(subject, "").instruments])
@@ -204,18 +204,18 @@ def with_one_odd_value(value: Any) -> Iterator[Any]:
             yield changed
 
 
-@every_venue
+@every_protocol
 def test_every_odd_value_in_every_place_of_a_frame(subject: Subject) -> None:
-    frames = talk(subject.venue.name).frames
+    frames = talk(str(subject)).frames
     connection = listener(subject, len(frames))
     for message in shapes(frames):
         for odd in with_one_odd_value(message):
             read_frame(subject.venue, connection, written(odd))
 
 
-@every_venue
+@every_protocol
 def test_every_odd_value_in_every_place_of_an_answer(subject: Subject) -> None:
-    spoken = talk(subject.venue.name)
+    spoken = talk(str(subject))
     for message in shapes(spoken.books):
         for odd in with_one_odd_value(message):
             read_book(subject, written(odd))
@@ -224,28 +224,28 @@ def test_every_odd_value_in_every_place_of_an_answer(subject: Subject) -> None:
             read_list(subject.venue, written(odd))
 
 
-@every_venue
+@every_protocol
 @examples
 @given(data=st.data())
 def test_any_frame(subject: Subject, data: st.DataObject) -> None:
-    frames = talk(subject.venue.name).frames
+    frames = talk(str(subject)).frames
     connection = listener(subject, data.draw(st.integers(0, len(frames))))
     for _ in range(3):
         read_frame(subject.venue, connection, data.draw(damaged(frames)))
 
 
-@every_venue
+@every_protocol
 @examples
 @given(data=st.data())
 def test_any_rest_book(subject: Subject, data: st.DataObject) -> None:
-    read_book(subject, _text(data.draw(damaged(talk(subject.venue.name).books))))
+    read_book(subject, _text(data.draw(damaged(talk(str(subject)).books))))
 
 
-@every_venue
+@every_protocol
 @examples
 @given(data=st.data())
 def test_any_list_of_instruments(subject: Subject, data: st.DataObject) -> None:
-    read_list(subject.venue, _text(data.draw(damaged(talk(subject.venue.name).lists))))
+    read_list(subject.venue, _text(data.draw(damaged(talk(str(subject)).lists))))
 
 
 def read_frame(venue: Venue, connection: Connection, frame: str | bytes) -> None:
@@ -285,7 +285,7 @@ def read_list(venue: Venue, body: str) -> None:
                 assert one.startswith("/")
 
 
-@every_venue
+@every_protocol
 @examples
 @given(url=st.text(max_size=30) | st.text(max_size=10).map(lambda tail: f"https://[{tail}"), data=st.data())
 def test_any_url_and_any_id(subject: Subject, url: str, data: st.DataObject) -> None:

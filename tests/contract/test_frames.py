@@ -5,21 +5,21 @@ from pathlib import Path
 import pytest
 
 from l2_exporter.core.events import Event, Other, Refused
-from tests.tools.contract import Subject, begun, check, defaults, exchange_of, recorded, replayed
-from tests.tools.listed import ws_path
+from tests.tools.contract import Subject, begun, check, exchange_of, protocols, recorded, replayed
+from tests.tools.listed import entrance
 from tests.tools.replaying import hour_files
 
-every_venue = pytest.mark.parametrize("subject", defaults(), ids=str)
+every_protocol = pytest.mark.parametrize("subject", protocols(), ids=str)
 
 
-@every_venue
+@every_protocol
 def test_second_replay_of_a_tape_adds_nothing(subject: Subject, tmp_path: Path) -> None:
     recording = recorded(subject, tmp_path / "v", "drop@8s/{A},close@12s/{C}")
     first = hour_files(replayed(recording))
     assert hour_files(replayed(recording)) == first == hour_files(recording.vault)
 
 
-@every_venue
+@every_protocol
 def test_message_that_nobody_knows_is_said_once_and_loses_nothing(subject: Subject, tmp_path: Path) -> None:
     recording = begun(subject, tmp_path / "v")
     for after_s in (8, 9):
@@ -30,7 +30,7 @@ def test_message_that_nobody_knows_is_said_once_and_loses_nothing(subject: Subje
     assert (recording.losses(), recording.wrong()) == ([], [])
 
 
-@every_venue
+@every_protocol
 def test_bytes_that_are_no_message_are_kept_and_lose_only_what_has_no_proof(subject: Subject, tmp_path: Path) -> None:
     recording = recorded(subject, tmp_path / "v", "garbage@8s/{A}", seconds=25)
     assert recording.faults()["garbage"] == 1
@@ -40,7 +40,7 @@ def test_bytes_that_are_no_message_are_kept_and_lose_only_what_has_no_proof(subj
     assert recording.wrong() == []
 
 
-@every_venue
+@every_protocol
 def test_error_of_the_venue_is_said_and_loses_nothing(subject: Subject, tmp_path: Path) -> None:
     recording = begun(subject, tmp_path / "v")
     wrong = subject.venue.connection({}).subscribe([(subject.channel.name, "NO-SUCH-BOOK")])
@@ -59,7 +59,7 @@ def test_error_of_the_venue_is_said_and_loses_nothing(subject: Subject, tmp_path
 def _answers(subject: Subject, texts: tuple[str, ...]) -> list[Event]:
     """Say something to a fresh exchange, and read what it answers."""
     exchange = exchange_of(subject, "")
-    path = ws_path(exchange, subject.venue, subject.channel.name)
+    path = entrance(exchange, subject.venue, subject.channel.name)
     conn, _ = exchange.link_opened(path, exchange.now_ns)
     outputs = [output for text in texts for output in exchange.frame_received(conn, text, exchange.now_ns)]
     connection = subject.venue.connection({})

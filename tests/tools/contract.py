@@ -25,10 +25,12 @@ from l2_exporter.core.venue import Channel, Continuity, Scope, Seeding, Venue
 from l2_exporter.runtime.replay import ReplayOptions, replay
 from l2_exporter.simulator.exchange import Exchange, Settings
 from l2_exporter.simulator.registry import DIALECTS
-from l2_exporter.simulator.truth import Rows, Truth
+from l2_exporter.simulator.truth import FaultLine, Rows, Truth
+from l2_exporter.simulator.wire import Kind, Push
 from l2_exporter.venues.registry import VENUES, line_rules
+from tests.tools.contract_causes import Causes, damaged
 from tests.tools.replaying import hour_files
-from tests.tools.truth import ENDS_OF_LINKS, LOSING, Evidence, Window, ms, same_archive
+from tests.tools.truth import LOSING, Evidence, Window, ms, same_archive
 from tests.tools.wired import Plan, Wired
 
 START_NS = 1_795_000_000 * NS_PER_S
@@ -39,8 +41,6 @@ RULES = line_rules()
 LOST_BY = [fault for fault in LOSING if fault not in ("drop_snapshot", "reorder")]
 MOST_TELLINGS = 4
 """An update may be told again: by a duplicate, by a second connection, by the books of two subscriptions."""
-LATE_MS = 2000
-"""An update that was overtaken comes one step late, or two."""
 
 Json = dict[str, Any]
 Levels = list[tuple[Decimal, Decimal]]
@@ -60,6 +60,11 @@ class Subject:
     def numbered(self) -> bool:
         """Whether a missing update shows by its number."""
         return self.channel.continuity is Continuity.SEQUENCE
+
+    @property
+    def proof(self) -> tuple[Continuity, Scope]:
+        """What proves that nothing is missing."""
+        return self.channel.continuity, self.channel.scope
 
     @property
     def forgetful(self) -> bool:
@@ -90,6 +95,19 @@ def defaults() -> list[Subject]:
     """List every venue's default channel; that none is missing is a test of its own."""
     simulated = [venue for name, venue in VENUES.items() if name in DIALECTS]
     return [Subject(venue, next(iter(venue.channels.values()))) for venue in simulated]
+
+
+def protocols() -> list[Subject]:
+    """List the default channels, and those of changes whose proof is another: the venue speaks another protocol there.
+
+    Channels that differ from the default in depth or pace, are whole books each time or tell of single orders go
+    through the clean run, the lost update and the soak.
+    """
+    proofs = {each.venue.name: each.proof for each in defaults()}
+    usual = {str(each) for each in defaults()}
+    others = [each for each in subjects() if not each.channel.whole and not each.channel.orders]
+    named = usual | {str(each) for each in others if each.proof != proofs[each.venue.name]}
+    return [each for each in subjects() if str(each) in named]
 
 
 @dataclass(frozen=True)
@@ -148,13 +166,21 @@ class Recording:
         if not self.subject.channel.event_time:
             return held in shown
         place = bisect_right(times, ms(line["timestamp_utc"]) or 0)
-        if place > 1 and line["gap_detected"] and self._splits:
+        if place > 1 and self._splits and self._ends_episode(line):
             return all(_lies_between(*sides) for sides in zip(held, shown[place - 2], shown[place - 1], strict=True))
         return place > 0 and held == shown[place - 1]
 
+    def _ends_episode(self, line: Json) -> bool:
+        """Tell whether a line is of the moment at which a declared loss begins: what is missing may be of it too."""
+        moment = ms(line["timestamp_utc"])
+        return any(window.since == moment for window in self.evidence.windows[line["instId"]])
+
     @cached_property
     def _splits(self) -> bool:
-        """Whether a change comes in several frames, so that a loss can show a book with some of them."""
+        """Whether a change comes in several frames, so that the last lines before a loss can lack some of them.
+
+        Where the last of them is lost nobody can know it before the next change, which may come after a deadline.
+        """
         return any(max(Counter(times).values()) > MOST_TELLINGS for times in self.wired.arrived.values() if times)
 
     @cached_property
@@ -170,9 +196,11 @@ class Recording:
     def undeclared(self) -> list[tuple[str, int]]:
         """List the lost updates that no declared loss holds, as (instrument, event time).
 
-        One after which nothing came cannot have been noticed yet.
+        One after which nothing came cannot have been noticed yet. Where each is the whole book none need be.
         """
-        found = []
+        found: list[tuple[str, int]] = []
+        if self.subject.channel.whole:
+            return found
         for inst in self.insts:
             known = self.evidence.first_live.get(inst)
             newest = max(self.wired.arrived[inst], default=0) // NS_PER_MS
@@ -195,8 +223,21 @@ class Recording:
         """List the event times of updates to which one of these faults was done."""
         truth = self.wired.exchange.truth
         hits = [fault for fault in truth.faults if fault.inst == inst and fault.fault in faults]
+        hits = [fault for fault in hits if not self._came_elsewhere(fault)]
         steps = [truth.book(inst, fault.seq_to or 0) for fault in hits if fault.seq_from != fault.seq_to]
         return [step.ts for step in steps if step is not None]
+
+    def _came_elsewhere(self, fault: FaultLine) -> bool:
+        """Tell whether an update that one connection lacks came on another: two had the book then."""
+        return any(
+            push.kind is Kind.DELTA and (push.inst, push.seq) == (fault.inst, fault.seq_to) and remote != fault.conn
+            for remote, push in self._came
+        )
+
+    @cached_property
+    def _came(self) -> list[tuple[str, Push]]:
+        """The books that came, whatever was done to them, in order, each with its connection as the exchange has it."""
+        return [(heard.remote, heard.push) for heard in self.wired.heard if heard.push is not None]
 
     def _is_overtaken(self, inst: str, ts_ns: int) -> bool:
         """Tell whether a later update came before this one, if it came at all."""
@@ -204,30 +245,37 @@ class Recording:
         before = arrived[: arrived.index(ts_ns)] if ts_ns in arrived else arrived
         return any(other > ts_ns for other in before)
 
-    def uncaused(self) -> list[Window]:
-        """List the declared losses for which the exchange has done nothing."""
-        return [
-            window for inst in self.insts for window in self.evidence.windows[inst] if not self._is_caused(inst, window)
-        ]
+    def unexcused(self) -> list[Json]:
+        """List the wrong lines of episodes in which nothing was missing, where what is missing shows by nothing."""
+        found = []
+        for line in self.wrong():
+            since, at = ms(line["live_since_utc"]) or 0, ms(line["timestamp_utc"]) or 0
+            if not any(since < ts <= at for ts in self._lost(line["instId"])):
+                found.append(line)
+        return found
 
-    def _is_caused(self, inst: str, window: Window) -> bool:
-        """Tell whether a loss follows from the end of its connection, or an update lost on it."""
-        gap = window.gap
-        if gap["reason"] in ENDS_OF_LINKS:
-            moment = (gap["at"], gap["conn"], "disconnected")
-            return moment in [(line["at"], line["conn"], line["kind"]) for line in self.evidence.ledger]
-        on_link = self.insts[:SHARING] if inst in self.insts[:SHARING] else self.insts[SHARING:]
-        mine = on_link if self.subject.channel.scope is Scope.LINK else [inst]
-        since = window.since or 0
-        late = [ts for each in mine for ts in self._hit(each, ["reorder"])]
-        if self.subject.channel.scope is Scope.LINK:
-            # Whatever another book sends overtakes an update, and may have brought its own book to the same moment.
-            lost = [*late, *(ts for each in mine for ts in self._lost(each))]
-            return any(self._is_within(ts, window) or 0 <= since - ts <= LATE_MS for ts in lost)
-        # An update that comes late can break a book that REST has brought beyond it.
-        return any(self._is_within(ts, window) for ts in self._lost(inst)) or any(
-            0 <= since - ts <= LATE_MS for ts in late
-        )
+    def behind(self) -> list[str]:
+        """List the live books whose newest line is older than what came for them, intact, on their connection."""
+        found = []
+        spoiled = damaged(self.wired)
+        for inst, standing in zip(self.insts, self.standing(), strict=True):
+            newest = [line["timestamp_utc"] for line in self.lines if line["instId"] == inst]
+            conn = self.wired.recorder.feed.keepers[self.subject.channel.name, inst].says.conn
+            times = [
+                heard.push.ts_ns // NS_PER_MS
+                for place, heard in enumerate(self.wired.heard)
+                if heard.push is not None and (heard.conn, heard.push.inst) == (conn, inst) and place not in spoiled
+            ]
+            if standing is Standing.LIVE and (ms(max(newest, default=None)) or 0) < max(times, default=0):
+                found.append(inst)
+        return found
+
+    def uncaused(self) -> list[Window]:
+        """List the declared losses that nothing justifies: the rule stands at the head of `contract_causes`."""
+        causes = Causes(self.subject.channel, self.wired, self.evidence)
+        return [
+            window for inst in self.insts for window in self.evidence.windows[inst] if not causes.justify(inst, window)
+        ]
 
 
 def _lies_between(held: Levels, before: Levels, after: Levels) -> bool:
