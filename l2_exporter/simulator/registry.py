@@ -12,6 +12,7 @@ from l2_exporter.simulator.dialects.bitfinex import Bitfinex
 from l2_exporter.simulator.dialects.bitso import Bitso
 from l2_exporter.simulator.dialects.coinbase import Coinbase
 from l2_exporter.simulator.dialects.deribit import Deribit
+from l2_exporter.simulator.dialects.hyperliquid import Hyperliquid
 from l2_exporter.simulator.dialects.kraken import Kraken
 from l2_exporter.simulator.dialects.lighter import Lighter
 from l2_exporter.simulator.dialects.okx import Okx
@@ -40,6 +41,7 @@ DIALECTS: dict[str, MakeDialect] = {
     "gate_spot": gate.spot,
     "kucoin": kucoin.Kucoin,
     "kucoin_spot": kucoin.spot,
+    "hyperliquid": Hyperliquid,
     "bitso": Bitso,
 }
 

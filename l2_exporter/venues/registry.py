@@ -17,6 +17,7 @@ from l2_exporter.venues import (
     coinbase,
     deribit,
     gate,
+    hyperliquid,
     kraken,
     kucoin,
     lighter,
@@ -39,6 +40,7 @@ _ALL: tuple[Venue, ...] = (
     bitso.Bitso(),
     *(gate.Gate(product) for product in (gate.FUTURES, gate.SPOT)),
     *(kucoin.Kucoin(product) for product in (kucoin.FUTURES, kucoin.SPOT)),
+    hyperliquid.Hyperliquid(),
 )
 
 VENUES = {venue.name: venue for venue in _ALL}
