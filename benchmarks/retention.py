@@ -187,12 +187,13 @@ def surroundings() -> str:
         for name in ("gzip", "zstd")
     ]
     libraries = f"zlib {zlib.ZLIB_RUNTIME_VERSION}, zstandard {zstandard.__version__}"
-    machine = f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()}"
+    machine = f"{processor()}, {os.cpu_count()} CPUs, {platform.system()}"
     versions = f"Python {platform.python_version()}, {libraries}; {'; '.join(programs)}"
     return f"{datetime.now(UTC):%Y-%m-%d}; {machine}; {versions}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name the processor."""
     info = Path("/proc/cpuinfo")
     rows = info.read_text().splitlines() if info.exists() else []
     names = [row.partition(":")[2].strip() for row in rows if row.startswith("model name")]

@@ -75,6 +75,9 @@ cli.add_command(schedule_command.command)
 @click.option("--vault", metavar="D", help="The vault (default: L2_VAULT, else l2.toml, else ./vault).")
 @click.option("--config", metavar="F", help="Settings (default: L2_CONFIG, else ./l2.toml if it is there).")
 @click.option("--compress-after", metavar="T", help="Age of an hour to compress: 90m, 6h (default), never.")
+@click.option(
+    "--compress-l3-after", metavar="T", help="The same for hours of single orders, l3_*: 1h (default), never."
+)
 @click.option("--delete-after", metavar="T", help="Age of an hour to delete: 5d (default), never.")
 @click.option("--codec", metavar="C", help="gzip (default) or zstd.")
 @click.option("--level", type=int, metavar="N", help="Of the codec: gzip 1-9 (default 6), zstd 1-22 (default 9).")

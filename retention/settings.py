@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from retention.errors import ConfigError
@@ -19,8 +20,11 @@ FILE_NAME = "l2.toml"
 CONFIG_VARIABLE = "L2_CONFIG"
 VAULT_VARIABLE = "L2_VAULT"
 SECTION = "retention"
+ORDERS = "l3"
+"""Level of the datasets of single orders, which are eight times as large as all others together."""
 DEFAULTS: Mapping[str, object] = {
     "compress_after": "6h",
+    "compress_l3_after": "1h",
     "delete_after": "5d",
     "codec": "gzip",
     "level": None,
@@ -78,6 +82,7 @@ def _policy(values: Mapping[str, tuple[object, str]]) -> Policy:
         return reader(*values[key])
 
     compress_ns = read("compress_after", _duration)
+    l3_ns = read("compress_l3_after", _duration)
     delete_ns = read("delete_after", _duration)
     tape_ns = delete_ns if values["tape_after"][0] is None else read("tape_after", _duration)
     codec = read("codec", _codec)
@@ -86,6 +91,7 @@ def _policy(values: Mapping[str, tuple[object, str]]) -> Policy:
         hours=Limits(compress_ns, delete_ns),
         tapes=Limits(compress_ns, tape_ns),
         ledger_after_ns=read("ledger_after", _duration),
+        datasets=MappingProxyType({ORDERS: Limits(l3_ns, delete_ns)}),
         codec=codec,
         level=codec.usual_level if level is None else _level(level, label, codec),
     )

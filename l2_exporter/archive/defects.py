@@ -52,6 +52,14 @@ class Flaw(StrEnum):
     NO_LIVE = "no_live"  # an episode whose beginning the ledger does not know
     NOT_IN_LEDGER = "not_in_ledger"  # the ledger does not know the instrument
     GAP_UNDECLARED = "gap_undeclared"  # a gap line that the ledger does not know
+    # of an order event
+    EVENT = "event"  # values that its type does not have, or lacks
+    MARK = "mark"  # an episode of order events that does not begin or end as the ledger says
+    NUMBER = "number"  # `n` does not count on
+    CONTRADICTION = "contradiction"  # what an event says of an order is not what the events before it make of it
+    # of a book of orders, and of the levels made of it
+    ORDER_ID = "order_id"  # an order stands twice in a book
+    REPLAYED = "replayed"  # the events since the book line before it make another book
     # of a ledger line
     VENUE = "venue"  # the line names another venue than its path
     DATE = "date"  # `at` is of another date than its file
@@ -101,7 +109,8 @@ class LineRules(Protocol):
         suffix: what the channel's datasets are called behind the market's dataset, empty for the default channel.
         has_event_time: the venue stamps its messages; without, every line says `no_event_time`.
         checksum: computes the venue's checksum from both sides, best first; None where there is none.
-        checksum_depth: levels a side that the checksum covers.
+        checksum_depth: levels a side that the checksum covers; of a channel of orders, orders.
+        orders: the channel tells of orders, and its levels are sums of them; the checksum is one of orders.
     """
 
     @property
@@ -118,6 +127,8 @@ class LineRules(Protocol):
     def checksum(self) -> Checksum | None: ...
     @property
     def checksum_depth(self) -> int: ...
+    @property
+    def orders(self) -> bool: ...
 
 
 Rules = Mapping[tuple[str, str], LineRules]

@@ -2,6 +2,7 @@
 
 import errno
 from collections import OrderedDict
+from collections.abc import Callable
 
 import orjson
 
@@ -173,9 +174,16 @@ class HourFiles:
     A handle of an older hour would not notice that the hour has been compressed meanwhile.
     """
 
-    def __init__(self, disk: Disk, vault: Vault) -> None:
+    def __init__(self, disk: Disk, vault: Vault, deleted_until: Callable[[tuple[str, str]], int]) -> None:
+        """Begin with none.
+
+        Args:
+            deleted_until: tells the newest hour of a (dataset, instrument) that retention has deleted, -1: none.
+        """
         self._disk = disk
         self._vault = vault
+        self._deleted_until = deleted_until
+        self._continued: dict[tuple[str, str, int], bool] = {}
         self._files: OrderedDict[tuple[str, str, int], HourFile] = OrderedDict()
         self._open: dict[HourFile, None] = {}
 
@@ -189,10 +197,31 @@ class HourFiles:
         file = self._files.get(key)
         if file is None:
             file = HourFile(self._disk, self._vault, spec, hour)
+            if hour <= self._deleted_until(key[:2]):
+                file.takes_lines = False
+            self._continued.setdefault(key, file.place is not None)
             self._files[key] = file
             self._close_older(spec, hour)
         self._files.move_to_end(key)
         return file
+
+    def is_continued(self, spec: BookSpec, hour: int) -> bool:
+        """Tell whether the file held lines when this run opened it first."""
+        return self._continued.get((spec.dataset, spec.inst, hour), False)
+
+    def close_hour(self, spec: BookSpec, hour: int) -> None:
+        """Take no more lines for an hour.
+
+        Raises:
+            OSError: its file could not be synced.
+        """
+        key = (spec.dataset, spec.inst, hour)
+        self._continued.pop(key, None)
+        file = self._files.get(key)
+        if file is not None:
+            file.takes_lines = False
+            self._open.pop(file, None)
+            file.release()
 
     def opened(self, file: HourFile) -> None:
         """Keep the number of descriptors bounded after a file has been written."""

@@ -16,6 +16,7 @@ from l2_exporter.archive.layout import (
 from l2_exporter.archive.ledger import open_gaps
 from l2_exporter.archive.read import last_line
 from l2_exporter.archive.repair import repair_tail
+from l2_exporter.archive.windows import AllWindows
 from l2_exporter.core.errors import ArchiveError, ConfigError, VenueError
 from l2_exporter.core.history import LastLine, OpenGap
 from l2_exporter.core.records import BookSpec
@@ -25,11 +26,12 @@ from l2_exporter.core.sampling import Floor
 class Past:
     """`core.history.History` over a vault. Reads the end of a file only, and only of those it is asked for."""
 
-    def __init__(self, disk: Disk, vault: Vault, venue: str, files: HourFiles) -> None:
+    def __init__(self, disk: Disk, vault: Vault, venue: str, files: HourFiles, windows: AllWindows) -> None:
         self._disk = disk
         self._vault = vault
         self._venue = venue
         self._files = files
+        self._windows = windows
         self._open_gaps: dict[tuple[str, str], list[OpenGap]] | None = None
         self._admitted: dict[str, list[str]] = {}
 
@@ -77,10 +79,18 @@ class Past:
             # The writer meets the same error with the first line, and declares it there.
             return None
 
+    def takes_lines(self, spec: BookSpec, hour: int) -> bool:
+        """Tell whether an hour may still grow."""
+        try:
+            return self._files.get(spec, hour).takes_lines
+        except OSError:
+            # The writer meets the same error with the line, and declares it there.
+            return True
+
     def open_gaps(self, spec: BookSpec) -> list[OpenGap]:
         """Return the gaps of earlier runs whose end the ledger does not tell."""
         if self._open_gaps is None:
-            self._open_gaps = open_gaps(self._vault, self._venue)
+            self._open_gaps = open_gaps(self._vault, self._venue, self._windows)
         return self._open_gaps.get((spec.dataset, spec.inst), [])
 
     def _stored_insts(self, spec: BookSpec) -> list[str]:

@@ -99,6 +99,42 @@ LINE_FLAGS = (
     Word("crossed", "best_bid >= best_ask"),
 )
 
+EVENT_NUMBER = Field("n", Type.INTEGER, "", False, "number of the line in its episode, from 0")
+BOOK_NUMBER = Field("n", Type.INTEGER, "", False, "number of the last event that has led to this book")
+
+EVENT_FIELDS = (
+    *SNAPSHOT_FIELDS[:5],
+    Field("type", Type.TEXT, "", False, "what happened, one of the types"),
+    Field("order_id", Type.TEXT, "", True, "the order; null: a mark"),
+    Field("side", Type.TEXT, "", True, "of the order: buy or sell"),
+    Field("price", Type.DECIMAL, "price", True, "of the order; null: it has none, or it is not told"),
+    Field("size", Type.DECIMAL, "", True, "what rests now (open, change) or was traded (match)"),
+    Field("remaining", Type.DECIMAL, "", True, "what is left of the order; of a done, what was left when it went"),
+    Field("reason", Type.TEXT, "", True, "why it is done or was changed"),
+    Field("maker_order_id", Type.TEXT, "", True, "of a match: the order that rested"),
+    Field("taker_order_id", Type.TEXT, "", True, "of a match: the order that came"),
+    Field("seqId", Type.INTEGER, "", True, "number of the message; null: the channel has none"),
+    Field("received_utc", Type.TIME, "UTC", True, "local receive time of the message"),
+    Field("flags", Type.WORDS, "", False, "what else must be known of this line; empty in the good case"),
+    Field("live_since_utc", Type.TIME, "UTC", False, "the episode, as in the other datasets of the book"),
+    EVENT_NUMBER,
+)
+
+EVENT_TYPES = (
+    Word("live", "a mark: an episode has begun"),
+    Word("gap", "a mark: it has ended by a loss"),
+    Word("open", "an order comes to rest"),
+    Word("change", "an order has another size or price"),
+    Word("match", "an order is traded against"),
+    Word("done", "an order is gone"),
+)
+
+
+def book_fields(depth: int = DEFAULT_DEPTH) -> tuple[Field, ...]:
+    """Return the fields of a line with a whole book of orders: those of a snapshot line, and `n`."""
+    return (*snapshot_fields(depth), BOOK_NUMBER)
+
+
 LEDGER_FIELDS = (
     Field("at", Type.TIME, "UTC", False, "receive time of the input that led to it"),
     Field("kind", Type.TEXT, "", False, "what happened, one of the kinds"),
@@ -170,10 +206,11 @@ LEDGER_REASONS = (
     Reason("checksum_zero", "the checksum is a constant 0: the venue has switched it off", ("canary",)),
     Reason("checksum_absent", "the channel used to carry a checksum and no longer does", ("canary",)),
     Reason("algorithm_changed", "a fresh book fails its checksum: checking stops for this run", ("canary",)),
-    Reason("max_orders", "a book of orders has more than are held: its deepest levels are gone", ("canary",)),
     Reason("unknown_frame", "a frame that fits nothing the venue documents", ("canary",)),
     Reason("not_json", "text that is no frame at all; it was rejected", ("canary",)),
     Reason("refused", "the venue refused a request", ("canary",)),
+    Reason("later", "an earlier run recorded the hour, and left it behind", ("sealed",)),
+    Reason("max_orders", "a book of orders has more than are held: its deepest levels are gone", ("canary",)),
     Reason("closing_soon", "the venue announced that it will close the connection", ("maintenance",)),
     Reason("reopen", "the venue asked for a new connection; this one was closed", ("maintenance",)),
     Reason("ended", "the venue confirmed the end of a subscription", ("subscribed",)),
@@ -222,7 +259,7 @@ MANIFEST_FIELDS = (
     Field("origin", Type.TEXT, "", False, "live, override or replay"),
     Field("lines", Type.INTEGER, "lines", False, "lines of the hour file; 0: no file"),
     Field("depth", Type.INTEGER, "levels", False, "levels a side at most"),
-    Field("cadence_ms", Type.INTEGER, "ms", False, "length of a bucket"),
+    Field("cadence_ms", Type.INTEGER, "ms", True, "length of a bucket; 0: lines are events"),
     Field("first_utc", Type.TIME, "UTC", True, "timestamp_utc of the first line"),
     Field("last_utc", Type.TIME, "UTC", True, "timestamp_utc of the last line"),
     Field("seq_first", Type.INTEGER, "", True, "seqId of the first line"),
@@ -231,14 +268,15 @@ MANIFEST_FIELDS = (
     Field("episodes", Type.LIST, "", False, "objects {from, until}: when the book was live"),
     Field("losses", Type.LIST, "", False, "objects {id, reason, from, until}: when it was not"),
     Field("not_live_s", Type.NUMBER, "s", False, "seconds of the hour in which the book was not live"),
-    Field("checksum", Type.OBJECT, "messages", False, "ok, mismatch, unchecked"),
-    Field("messages", Type.OBJECT, "messages", False, "received, applied, duplicate, before_seed, rejected, ignored"),
+    Field("checksum", Type.OBJECT, "messages", True, "ok, mismatch, unchecked"),
+    Field("messages", Type.OBJECT, "messages", True, "received, applied, duplicate, before_seed, rejected, ignored"),
     Field("flags", Type.OBJECT, "lines", False, "how many lines carry each flag"),
     Field("metadata", Type.OBJECT, "", True, "the instrument's metadata in that hour"),
     Field("sha256", Type.TEXT, "hex", False, "digest of the plain bytes of the hour file"),
     Field("bytes", Type.INTEGER, "bytes", False, "length of the plain bytes"),
     Field("previous", Type.TEXT, "hex", True, "digest of the instrument's previous manifest"),
     Field("tool", Type.TEXT, "", False, "name and version of the program"),
+    Field("sealed", Type.TEXT, "", False, "run: by the run that recorded it; later: by a later one, from files alone"),
 )
 
 STATUS_FIELDS = (

@@ -11,17 +11,24 @@ from pathlib import Path
 from l2_exporter.archive import layout
 from l2_exporter.archive.defects import Defect, Finding, Flaw, FlawError, Rules
 from l2_exporter.archive.layout import HourPath, LedgerPath
+from l2_exporter.archive.orders import Kind, kind_of
 from l2_exporter.archive.read import read_lines
 from l2_exporter.archive.stored import read_object
 from l2_exporter.archive.verify_episode import EpisodeChecker
+from l2_exporter.archive.verify_event_episodes import Missing
+from l2_exporter.archive.verify_events import EventsChecker
 from l2_exporter.archive.verify_ledger import LIVE, LedgerChecker
 from l2_exporter.archive.verify_line import HourChecker
 from l2_exporter.archive.verify_manifest import HourSummary, Link, ManifestChecker
+from l2_exporter.archive.verify_order_hours import OrderHour, OrderHours
+from l2_exporter.archive.verify_orders import BooksChecker
 from l2_exporter.archive.verify_record import RecordChecker, record_files
 from l2_exporter.archive.verify_retained import Deleted, Found, Retained, plain_name
 from l2_exporter.archive.verify_select import Selection, Venue, select, venue_of
 from l2_exporter.core.errors import ArchiveError
-from l2_exporter.core.venue import DATASETS
+
+Check = Callable[[bytes], Iterator[Defect | Finding]]
+"""Yields what is wrong with the next line of a file, or with a line elsewhere."""
 
 
 def verify(paths: Iterable[Path], rules: Rules) -> Iterator[Defect]:
@@ -51,6 +58,8 @@ class Verification:
         self._rules = rules
         self._file_done = file_done
         self._episodes: dict[Venue, EpisodeChecker] = {}
+        self._orders: dict[Venue, OrderHours] = {}
+        self._missing: list[tuple[Path, Missing]] = []
         self._sealed = {plain_name(manifest.path) for manifest in selection.manifests}
         self._summaries: dict[Path, HourSummary | None] = {}
         self._found = {root: Found() for root in selection.roots()}
@@ -84,6 +93,8 @@ class Verification:
             root, name = venue
             checker = LedgerChecker()
             self._episodes[venue] = EpisodeChecker(checker)
+            hours = [hour for hour in self._selection.hours if venue_of(hour) == venue]
+            self._orders[venue] = OrderHours(checker, self._rules, hours)
             ledgers = [ledger for ledger in layout.iter_ledger_files(root) if ledger.venue == name]
             if not ledgers and self._needs_ledger(venue):
                 folder = layout.Vault(root).ledger_folder(name)
@@ -132,9 +143,13 @@ class Verification:
         is_second = name in self._summaries
         summary = HourSummary()
         whole = True
-        for defect in _each_line(hour.path, self._line_check(hour, summary, is_second=is_second), summary):
+        check = self._line_check(hour, summary, is_second=is_second)
+        for defect in _each_line(hour.path, check, summary):
             whole = whole and defect.reason is not Flaw.DAMAGED
             yield defect
+        if isinstance(check, OrderHour):
+            yield from (_at(hour.path, summary.lines, found) for found in check.finish(is_whole=whole))
+            self._missing += [(hour.path, missing) for missing in check.missing]
         if is_second:
             yield Defect(hour.path, 0, Flaw.TWO_SUFFIXES, "the hour stands in another file too")
         self.lines += summary.lines
@@ -142,13 +157,16 @@ class Verification:
         copies = self._found[venue_of(hour)[0]].hours.setdefault(name, [])
         copies.append((hour.path, summary.digest.hexdigest() if whole else None))
 
-    def _line_check(
-        self, hour: HourPath, summary: HourSummary, *, is_second: bool
-    ) -> Callable[[bytes], Iterator[Finding]]:
-        """Choose the check of a dataset: only price levels have a contract for their lines."""
-        if hour.dataset.partition(".")[0] not in DATASETS.values():
+    def _line_check(self, hour: HourPath, summary: HourSummary, *, is_second: bool) -> Check:
+        """Choose the check of a dataset."""
+        kind = kind_of(hour.dataset)
+        if kind is None:
             return _check_object
-        checker = HourChecker(hour, self._rules)
+        if kind is Kind.EVENTS:
+            if is_second:
+                return EventsChecker(hour, self._rules).check
+            return self._orders[venue_of(hour)].open(hour, summary)
+        checker = (BooksChecker if kind is Kind.BOOKS else HourChecker)(hour, self._rules)
         episodes = None if is_second else self._episodes[venue_of(hour)].open(hour)
 
         def check(raw: bytes) -> Iterator[Finding]:
@@ -189,6 +207,9 @@ class Verification:
                 yield from defects
                 self._count_file()
         yield from retained.judge()
+        for path, missing in self._missing:
+            if path.is_relative_to(root) and all(map(retained.should_be_there, missing.files)):
+                yield Defect(path, missing.line, *missing.finding)
         self.deleted += retained.deleted.values()
 
 
@@ -223,7 +244,12 @@ def _each_numbered(path: Path, check: Callable[[int, bytes], Iterator[Finding]])
         yield Defect(path, 0, Flaw.DAMAGED, str(error))
 
 
-def _each_line(path: Path, check: Callable[[bytes], Iterator[Finding]], summary: HourSummary) -> Iterator[Defect]:
+def _at(path: Path, line: int, found: Defect | Finding) -> Defect:
+    """Say where a finding was made; a defect says so itself."""
+    return found if isinstance(found, Defect) else Defect(path, line, *found)
+
+
+def _each_line(path: Path, check: Check, summary: HourSummary) -> Iterator[Defect]:
     """Check the lines of one file and sum up their bytes; the end of a file that is torn or damaged is a defect.
 
     Raises:
@@ -234,8 +260,8 @@ def _each_line(path: Path, check: Callable[[bytes], Iterator[Finding]], summary:
         for raw in read_lines(path, torn.append):
             summary.lines += 1
             summary.add_bytes(raw + b"\n")
-            for reason, detail in check(raw):
-                yield Defect(path, summary.lines, reason, detail)
+            for found in check(raw):
+                yield _at(path, summary.lines, found)
     except FileNotFoundError:
         raise
     except (ArchiveError, OSError) as error:

@@ -25,7 +25,7 @@ def check_book(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]:
     yield from _check_depth(line, rules)
     yield from _check_order("bids", line.bids, "descend")
     yield from _check_order("asks", line.asks, "ascend")
-    yield from _check_best(line)
+    yield from check_best(line)
     yield from _check_checksum(line, rules)
 
 
@@ -76,7 +76,8 @@ def _check_order(name: str, rows: Rows, direction: str) -> Iterator[Finding]:
     yield Flaw.LEVEL_ORDER, f"{name} do not {direction}: {prices[place]} before {prices[place + 1]}"
 
 
-def _check_best(line: StoredLine) -> Iterator[Finding]:
+def check_best(line: StoredLine) -> Iterator[Finding]:
+    """Check what is said of the best prices: themselves, their mean, and whether they cross."""
     bid = line.bids[0][0] if line.bids else None
     ask = line.asks[0][0] if line.asks else None
     for name, value, right in (("best_bid", line.best_bid, bid), ("best_ask", line.best_ask, ask)):
@@ -92,7 +93,7 @@ def _check_best(line: StoredLine) -> Iterator[Finding]:
 
 def _check_checksum(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]:
     """Compute the venue's checksum again, where a verdict was given and all levels it covers are stored."""
-    if rules is None or rules.checksum is None or not line.checksum or line.checksum_ok is None:
+    if rules is None or rules.orders or rules.checksum is None or not line.checksum or line.checksum_ok is None:
         return
     if not all(_covered(line, rows, rules.checksum_depth) for rows in (line.bids, line.asks)):
         return

@@ -87,6 +87,7 @@ class Episode:
         after_loss: it ended one loss or several.
         told_last_ns: where it ended by the order of the ledger's lines, None if not known.
         next_ns: where the episode after it began, None if not known or not yet.
+        by_loss: the run that kept it declared its end, so that it could say so in the data too.
     """
 
     live_ns: int | None
@@ -94,6 +95,7 @@ class Episode:
     after_loss: bool
     told_last_ns: int | None = None
     next_ns: int | None = None
+    by_loss: bool = False
 
     @property
     def last_ns(self) -> int | None:
@@ -108,12 +110,17 @@ class Chain:
         begins_with_first_life: the first of these lines says that the book was live for the first time.
         living: the episode that has not ended, by the lines taken so far.
         since_ns: where losses began; resumed_ns: the first lines that could be written again after the disk failed.
+        unwritten_ns: lines that were not written: the first of each row that the disk refused, and the first that
+            came too late for its hour.
+        restarts_ns: where those losses began that were declared by the next start.
     """
 
     def __init__(self) -> None:
         self.begins_with_first_life: bool | None = None
         self.since_ns: set[int] = set()
         self.resumed_ns: set[int] = set()
+        self.unwritten_ns: set[int] = set()
+        self.restarts_ns: set[int] = set()
         self._by_live: dict[int | None, list[Episode]] = {}
         self.living: Episode | None = None
         self._ended: Episode | None = None
@@ -131,12 +138,15 @@ class Chain:
         if since_ns is None:
             return
         self.since_ns.add(since_ns)
+        if reason == "restart":
+            self.restarts_ns.add(since_ns)
         if ended is None or (ended.live_ns is not None and since_ns < ended.live_ns):
             return
         # A recorder's restart begins behind every line there is; that of a replay behind the lines it has made.
         restarted = reason == "restart" and ended.live_ns is not None
         if run is ended.run or (restarted and run.replayed is False and ended.run.replayed is False):
             ended.told_last_ns = since_ns
+            ended.by_loss = reason != "restart"
             self._ended = ended
 
     def lived(self, live_ns: int | None, *, after_loss: bool, run: Run) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from l2_exporter.archive.defects import Finding, Flaw, said
 from l2_exporter.archive.layout import HourPath
+from l2_exporter.archive.orders_line import OrderEvent
 from l2_exporter.archive.stored import StoredLine
 from l2_exporter.archive.verify_chain import Chain, Episode
 from l2_exporter.archive.verify_ledger import Book, LedgerChecker
@@ -92,7 +93,7 @@ class HourEpisodes:
         if line.gap:
             yield from self._check_gap(line, times, episodes, ends)
         elif None not in ends:
-            yield from _check_end(line, times, episodes)
+            yield from check_end(line, times, episodes)
         if is_known:
             yield from self._check_known(line, times, trail, episodes)
         trail.add(line)
@@ -149,7 +150,7 @@ class HourEpisodes:
             yield Flaw.FLAG_AFTER_GAP, f"the first line since {line.live_since_utc}, flags {line.flags}"
 
 
-def _check_end(line: StoredLine, times: LineTimes, episodes: Sequence[Episode]) -> Iterator[Finding]:
+def check_end(line: StoredLine | OrderEvent, times: LineTimes, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """No line is later than the end of its episode; all these have ended."""
     last_ns, next_ns = max(((episode.last_ns or 0, episode.next_ns) for episode in episodes), key=lambda end: end[0])
     if times.event_ns <= last_ns:

@@ -23,6 +23,7 @@ Book = tuple[str, str]
 
 _KINDS = frozenset(words(LEDGER_KINDS))
 _REASONS = frozenset((kind, reason.word) for reason in LEDGER_REASONS for kind in reason.kinds)
+_OF_CHAINS = ("gap", "live", "write_suspended", "write_resumed", "late_line")
 _SLACK_NS = 600 * NS_PER_S
 """How far the receive time of an episode's beginning may be from what its lines let us think."""
 _TIMES = tuple(entry.name for entry in LEDGER_FIELDS if entry.type is Type.TIME)
@@ -108,7 +109,7 @@ class LedgerChecker:
         Args:
             lives_still: for all the ledger tells, the line's episode has not ended.
         """
-        if (self._runs.going_on and lives_still) or not self._was_read_after(times):
+        if (self._runs.going_on and lives_still) or not self.was_read_after(times):
             return False
         return self._has_day(times.event_ns, times.received_ns)
 
@@ -120,7 +121,7 @@ class LedgerChecker:
         if self._first_day is None or self._last_ns is None or not self.is_whole:
             return False
         live_ns, received_ns = times.live_since_ns, times.received_ns
-        if not self._was_read_after(times):
+        if not self.was_read_after(times):
             return False
         behind_ns = 0 if received_ns is None else received_ns - times.event_ns
         day = date_of(max(0, live_ns + min(0, behind_ns) - _SLACK_NS))
@@ -130,7 +131,12 @@ class LedgerChecker:
             return day == self._first_day and (begun_since or bool(chain and chain.begins_with_first_life))
         return True
 
-    def _was_read_after(self, times: LineTimes) -> bool:
+    @property
+    def is_going_on(self) -> bool:
+        """Whether a run was at work when the ledger was read."""
+        return bool(self._runs.going_on)
+
+    def was_read_after(self, times: LineTimes) -> bool:
         """Tell whether the ledger goes on after this line, or has ended; a new run may have begun since."""
         if times.received_ns is None:
             return not self._runs.going_on
@@ -152,16 +158,22 @@ class LedgerChecker:
 
     def _tell(self, entry: dict[str, Any], times: dict[str, int]) -> None:
         """Note what the line tells of its book."""
-        book = _book(entry)
-        if book is None or entry["kind"] not in ("gap", "live", "write_resumed"):
+        book, kind = _book(entry), entry["kind"]
+        if book is None or kind not in _OF_CHAINS:
             return
-        chain = self.chains.setdefault(book, Chain())
-        if entry["kind"] == "gap":
-            chain.lost(times.get("since_event"), entry["reason"], self._runs.current)
-        elif entry["kind"] == "live":
-            chain.lived(times.get("until_event"), after_loss=entry["id"] is not None, run=self._runs.current)
-        elif "until_event" in times:
-            chain.resumed_ns.add(times["until_event"])
+        since_ns, until_ns = times.get("since_event"), times.get("until_event")
+        for each in (book, *_beside(entry, book)):
+            chain = self.chains.setdefault(each, Chain())
+            if kind == "gap":
+                # A restart's window begins with the newest of the lines that are named first; others may be newer.
+                certain = each == book or entry["reason"] != "restart"
+                chain.lost(since_ns if certain else None, entry["reason"], self._runs.current)
+            elif kind == "live":
+                chain.lived(until_ns, after_loss=entry["id"] is not None, run=self._runs.current)
+            elif kind == "write_resumed" and until_ns is not None:
+                chain.resumed_ns.add(until_ns)
+            elif kind != "write_resumed" and since_ns is not None:
+                chain.unwritten_ns.add(since_ns)
 
     def _check_gap(self, entry: dict[str, Any]) -> Iterator[Finding]:
         ident, book = entry["id"], _book(entry)
@@ -193,6 +205,12 @@ def _check_kind(entry: dict[str, Any]) -> Iterator[Finding]:
         yield Flaw.KIND, said("kind", kind)
     elif reason is not None and (kind, reason) not in _REASONS:
         yield Flaw.KIND, f"{said('reason', reason)}, not one of kind {kind}"
+
+
+def _beside(entry: dict[str, Any], book: Book) -> list[Book]:
+    """List the other datasets of a book that is recorded in several: the ledger says all of it once."""
+    also = entry["detail"].get("also", [])
+    return [(dataset, book[1]) for dataset in also if isinstance(dataset, str)] if isinstance(also, list) else []
 
 
 def _book(entry: dict[str, Any]) -> Book | None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from l2_exporter.archive.defects import Finding, Flaw, FlawError, LineRules, Rules, said
 from l2_exporter.archive.layout import HourPath
+from l2_exporter.archive.orders import Kind, kind_of, market_of, suffix_of
 from l2_exporter.archive.schema import LINE_FLAGS, words
 from l2_exporter.archive.stored import RECEIVE_DECIMALS, StoredLine, decode_line, time_ns
 from l2_exporter.archive.verify_book import check_book
 from l2_exporter.core.errors import clip
 from l2_exporter.core.timetext import hour_of
-from l2_exporter.core.venue import DATASETS
 
 _FLAG_PLACES = {word: place for place, word in enumerate(words(LINE_FLAGS))}
 
@@ -30,7 +30,10 @@ class HourChecker:
     Attributes:
         line: the line checked last, None if it could not be read.
         times: its times, None if one of them could not be read.
+        kind: what the lines are.
     """
+
+    kind = Kind.LEVELS
 
     def __init__(self, place: HourPath, rules: Rules) -> None:
         self.line: StoredLine | None = None
@@ -44,7 +47,7 @@ class HourChecker:
         """Yield what is wrong with the next line, given without its `\\n`."""
         self.line = self.times = None
         try:
-            line = decode_line(raw)
+            line = self.decode(raw)
         except FlawError as flaw:
             yield flaw.finding
             return
@@ -54,17 +57,30 @@ class HourChecker:
         yield from self._check_times(line, rules)
         yield from _check_flags(line)
         yield from self._check_event_time(line, rules)
-        yield from check_book(line, rules)
+        yield from self.check_rows(line, rules)
+
+    def decode(self, raw: bytes) -> StoredLine:
+        """Read the next line.
+
+        Raises:
+            FlawError: it is none.
+        """
+        return decode_line(raw)
+
+    def check_rows(self, line: StoredLine, rules: LineRules | None) -> Iterator[Finding]:
+        """Check the levels and all that follows from them."""
+        return check_book(line, rules)
 
     def _check_place(self, line: StoredLine, rules: LineRules | None) -> Iterator[Finding]:
         """Hold what the line says of itself against its path."""
         place = self._place
         pairs = (("exchange", line.exchange, place.venue), ("instId", line.inst, place.inst))
         wrong = [said(name, value) for name, value, right in pairs if value != right]
-        base, _, suffix = place.dataset.partition(".")
-        if DATASETS.get(line.market) != base:
+        suffix = place.dataset.partition(".")[2]
+        if line.market != market_of(place.dataset) or kind_of(place.dataset) is not self.kind:
             wrong.append(said("market", line.market))
-        if rules is not None and rules.suffix != suffix:
+        foreign = rules is not None and self.kind is Kind.BOOKS and not rules.orders
+        if rules is not None and (foreign or suffix_of(self.kind, rules.suffix) != suffix):
             wrong.append(said("channel", line.channel))
         if wrong:
             yield Flaw.PATH, f"{', '.join(wrong)}, but the path is {place.venue}/{place.dataset}/{place.inst}"

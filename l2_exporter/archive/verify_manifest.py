@@ -9,6 +9,7 @@ from typing import Any
 
 from l2_exporter.archive.defects import Defect, Finding, Flaw, FlawError, said
 from l2_exporter.archive.layout import HourPath
+from l2_exporter.archive.orders_line import OrderEvent
 from l2_exporter.archive.schema import MANIFEST_FIELDS
 from l2_exporter.archive.stored import StoredLine, check_fields, read_object, time_ns
 from l2_exporter.core.errors import clip
@@ -21,8 +22,8 @@ class HourSummary:
 
     lines: int = 0
     size: int = 0
-    first: StoredLine | None = None
-    last: StoredLine | None = None
+    first: StoredLine | OrderEvent | None = None
+    last: StoredLine | OrderEvent | None = None
     flags: Counter[str] = field(default_factory=Counter)
     digest: Any = field(default_factory=hashlib.sha256)
 
@@ -31,11 +32,12 @@ class HourSummary:
         self.size += len(data)
         self.digest.update(data)
 
-    def add_line(self, line: StoredLine) -> None:
+    def add_line(self, line: StoredLine | OrderEvent) -> None:
         """Take note of the next line that could be read."""
         self.first = self.first or line
         self.last = line
-        self.flags.update(line.flags)
+        if line.flags:
+            self.flags.update(line.flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,10 @@ class Retained:
             fate = self._fates.setdefault(name, Fate())
             (fate.deleted if told.action == DELETED else fate.compressed).append(told)
 
+    def should_be_there(self, name: Path) -> bool:
+        """Tell whether a file was asked for, and nothing tells that it was deleted."""
+        return self._covers(name) and not self._fates.get(name, Fate()).deleted
+
     def judge(self) -> Iterator[Defect]:
         """Yield what contradicts the record, what is missing, and where the chain of manifests does not close."""
         for name in sorted({*self._fates, *self._found.links}):

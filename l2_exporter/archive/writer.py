@@ -5,7 +5,7 @@ import errno
 import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -19,11 +19,15 @@ from l2_exporter.archive.line import encode_event, encode_line
 from l2_exporter.archive.past import Past
 from l2_exporter.archive.patience import Patience
 from l2_exporter.archive.reserve import RESERVE_BYTES, Reserve
+from l2_exporter.archive.sealing import Seals
+from l2_exporter.archive.sealjob import Sealed
 from l2_exporter.archive.syncjob import SyncJob
 from l2_exporter.core.errors import ArchiveError, clip
-from l2_exporter.core.records import BookSpec, LedgerRecord, Line, OrderRecord, SnapshotRecord
-from l2_exporter.core.timetext import NS_PER_S, hour_of, utc_text
+from l2_exporter.core.records import BookSpec, HourOver, HoursOver, LedgerRecord, Line, OrderRecord, SnapshotRecord
+from l2_exporter.core.timetext import HOUR_NS, NS_PER_S, hour_of, utc_text
 
+REPLAY = "replay"
+"""The origin of lines that were made from a tape."""
 REJECTED_LIMIT = 100
 REJECTED_BYTES = 1 << 20
 REJECTED_KEPT = 900
@@ -53,16 +57,26 @@ class Archive:
     """Writes one venue's records into a vault.
 
     Attributes:
-        past: what the vault holds from earlier runs.
+        past: what the vault holds from earlier runs; seals: the hours that are over.
         lines: written in this run, by book; last_lines: book time of the newest; bytes_written: of all of them.
         not_ascending, late: lines that were not written, and why.
     """
 
-    def __init__(self, vault: Vault, venue: str, *, disk: Disk | None = None, patient: bool = True) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        venue: str,
+        *,
+        disk: Disk | None = None,
+        patient: bool = True,
+        continuity_of: Callable[[str], str] = lambda _channel: "none",
+    ) -> None:
         """Open the archive of a venue; the caller holds its lock.
 
         Args:
-            patient: keep going when a line cannot be written, and declare it; else the first failure is an error.
+            patient: keep going when a line cannot be written, and declare it; else the first failure is an error, and
+                hours are sealed at once instead of by who syncs.
+            continuity_of: tells what proves the continuity of a channel.
         """
         disk = disk or Disk()
         self.lines: Counter[BookSpec] = Counter()
@@ -75,7 +89,8 @@ class Archive:
         self._venue = venue
         self._patient = patient
         self._reserve = Reserve(disk, vault.meta_folder(venue) / ".reserve") if patient else None
-        self._files = HourFiles(disk, vault)
+        self.seals = Seals(disk, vault, venue, continuity_of, self._is_continued)
+        self._files = HourFiles(disk, vault, self.seals.deleted_until)
         self._ledger = LedgerFile(disk, vault, venue)
         self._suspended: dict[BookSpec, Suspension] = {}
         self._undated: list[LedgerRecord] = []
@@ -87,7 +102,7 @@ class Archive:
         self._rejected = 0
         self._events: dict[tuple[str, str, int], list[OrderRecord]] = {}
         self._events_elapsed_ns: int | None = None
-        self.past = Past(disk, vault, venue, self._files)
+        self.past = Past(disk, vault, venue, self._files, self.seals.windows)
 
     @property
     def suspended(self) -> int:
@@ -202,6 +217,47 @@ class Archive:
         self.bytes_written += len(lines)
         self._written(records[0])
 
+    def seal(self, record: HourOver, origin: str, newest_event_ns: int | None) -> None:
+        """Let an hour of a book take no more lines, and have it sealed.
+
+        Raises:
+            ArchiveError: as `write`.
+        """
+        self.flush_events()
+        if origin != REPLAY:
+            self.seals.orphans_before(record.hour, record.at_ns)
+        self.seals.over(record, origin)
+        for spec, _ in record.datasets:
+            self._files.close_hour(spec, record.hour)
+        if not self._patient:
+            self._seal_all(newest_event_ns)
+
+    def seal_orphans(self, record: HoursOver) -> None:
+        """Have the hours sealed that earlier runs have left behind."""
+        self.seals.orphans_before(record.hour, record.at_ns)
+
+    def sealed(self, hours: Sequence[Sealed], newest_event_ns: int | None = None) -> None:
+        """Say in the ledger which hours have been sealed."""
+        for hour in hours:
+            detail: dict[str, object] = {
+                "hour_utc": utc_text(hour.hour * HOUR_NS, 1)[:-3] + "Z",
+                "lines": hour.lines,
+                "sha256": hour.sha256,
+                "manifest_sha256": hour.digest,
+            }
+            reason = None if hour.by_run else "later"
+            self.note(LedgerRecord(hour.at_ns, "sealed", spec=hour.spec, reason=reason, detail=detail), newest_event_ns)
+
+    def _seal_all(self, newest_event_ns: int | None) -> None:
+        try:
+            while self.seals.waiting:
+                self.sealed(self.seals.run_next(), newest_event_ns)
+        except OSError as error:
+            raise ArchiveError(f"an hour cannot be sealed: {error}") from error
+
+    def _is_continued(self, spec: BookSpec, hour: int) -> bool:
+        return self._files.is_continued(spec, hour)
+
     def note(self, record: LedgerRecord, newest_event_ns: int | None = None) -> None:
         """Append a ledger line; one without receive time gets the newest event time, or waits until one is known."""
         self.flush_events()
@@ -211,6 +267,7 @@ class Archive:
             return
         undated, self._undated = self._undated, []
         for earlier in [*undated, record]:
+            self.seals.windows.noted(earlier, at_ns)
             self._ledger.append(encode_entry(earlier, self._venue, at_ns), at_ns)
         if self._reserve is not None and self._ledger.refused is not None and self._ledger.refused.errno in FULL:
             self._make_room()

@@ -65,8 +65,10 @@ checksum_resync = 3
 
 # Read by l2-retention alone. A time is a number and s, m, h or d, or "never".
 [retention]
-# Age at which an hour is compressed, and at which it is deleted.
+# Age at which an hour is compressed; the second one is for single orders (l3_*), of which a busy hour is 2.5 GB.
 compress_after = "6h"
+compress_l3_after = "1h"
+# Age at which an hour is deleted.
 delete_after = "5d"
 # gzip or zstd, and its level (gzip 1 to 9, usually 6; zstd 1 to 22, usually 9).
 codec = "gzip"

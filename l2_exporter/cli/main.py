@@ -9,7 +9,22 @@ import click
 
 from l2_exporter import __version__
 from l2_exporter.archive.layout import LayoutError
-from l2_exporter.cli import config, demo, instruments, record, replay, schema, show, simulate, status, venues, verify
+from l2_exporter.cli import (
+    config,
+    demo,
+    instruments,
+    l3_stats,
+    orders,
+    rebuild,
+    record,
+    replay,
+    schema,
+    show,
+    simulate,
+    status,
+    venues,
+    verify,
+)
 from l2_exporter.core.errors import ArchiveError, ConfigError, L2Error, SchemaError, VaultBusyError
 
 EXIT_DEFECTS = 1
@@ -65,7 +80,8 @@ def cli() -> None:
     """
 
 
-for module in (record, demo, status, replay, verify, show, schema, venues, instruments, simulate, config):
+READING = (show, rebuild, orders, l3_stats)
+for module in (record, demo, status, replay, verify, *READING, schema, venues, instruments, simulate, config):
     cli.add_command(module.command)
 
 

@@ -77,6 +77,7 @@ LOG_MAX_BYTES = Key("log.max_bytes", whole(64 * 1024, 1024**3), 10 * 1024**2)
 LOG_KEEP = Key("log.keep", whole(0, 100), 5)
 
 COMPRESS_AFTER = Key("retention.compress_after", read_duration, "6h")
+COMPRESS_L3_AFTER = Key("retention.compress_l3_after", read_duration, "1h")
 DELETE_AFTER = Key("retention.delete_after", read_duration, "5d")
 CODEC = Key("retention.codec", one_of(list(_LEVEL_LIMITS)), "gzip")
 CODEC_LEVEL = Key(
@@ -150,5 +151,5 @@ def all_keys() -> list[Key[object]]:
         keys = venue_keys(venue)
         record += [keys.ws_url, keys.rest_url, keys.channel]
         record += [keys.max_per_connection, keys.checksum_resync, keys.ca_file, keys.key_file]
-    retention = [COMPRESS_AFTER, DELETE_AFTER, CODEC, CODEC_LEVEL, TAPE_AFTER, LEDGER_AFTER]
+    retention = [COMPRESS_AFTER, COMPRESS_L3_AFTER, DELETE_AFTER, CODEC, CODEC_LEVEL, TAPE_AFTER, LEDGER_AFTER]
     return [*record, *retention, LOG_FILE, LOG_LEVEL, LOG_MAX_BYTES, LOG_KEEP]

@@ -12,7 +12,7 @@ from l2_exporter.core.records import BookSpec, BookSpecs
 from l2_exporter.core.recovery import Recovery
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.surroundings import Surroundings
-from l2_exporter.core.timetext import NS_PER_S
+from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
 from l2_exporter.core.venue import Channel, Seeding, Venue, dataset_of, order_datasets_of
 
 BookKey = tuple[str, str]
@@ -95,7 +95,9 @@ class Books:
         for spec in specs.all:
             self._shared.history.admit(spec)
         recovery = Recovery(random.Random(f"{self._settings.jitter_seed}/{channel}/{inst}"))
-        keeper = self.keepers[channel, inst] = Keeper(specs, self._shared, partial(self._sampler, specs), recovery)
+        keeper = self.keepers[channel, inst] = Keeper(
+            specs, self._shared, partial(self._sampler, specs), recovery, self._cadences(specs)
+        )
         keeper.started(stamp)
         return keeper
 
@@ -130,6 +132,12 @@ class Books:
             keeper.says.note("resync", answer.stamp, reason="rest_failed", detail={"error": cut(str(error))})
         else:
             keeper.replied(book, _known_levels(channel, levels) if limited else None, answer.stamp)
+
+    def _cadences(self, specs: BookSpecs) -> list[tuple[BookSpec, int]]:
+        """Return each dataset with the milliseconds that a line of it stands for; events have none."""
+        settings = self._settings
+        datasets = ((specs.events, 0), (specs.books, settings.order_books_ns), (specs.levels, settings.cadence_ns))
+        return [(spec, cadence_ns // NS_PER_MS) for spec, cadence_ns in datasets if spec is not None]
 
     def _sampler(self, specs: BookSpecs, spec: BookSpec) -> Sampler:
         """Make the buckets of one dataset."""

@@ -25,6 +25,7 @@ from l2_exporter.core.events import (
     Unsubscribed,
 )
 from l2_exporter.core.history import History
+from l2_exporter.core.hours import HourWatch
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keeper import Keeper
 from l2_exporter.core.links import Link, number_follows
@@ -65,6 +66,7 @@ class Feed:
             most_orders=settings.max_orders,
         )
         self.books = Books(venue, settings, self._shared)
+        self._hours = HourWatch(self._shared, lambda: [keeper.hours for keeper in self.books.keepers.values()])
         self._rejection = Rejection(venue.name, self.books.keepers, self._shared)
 
     @property
@@ -86,6 +88,7 @@ class Feed:
                 keeper = self.books.keeper(channel, inst, stamp)
                 if keeper is not None:
                     keeper.assigned = conn
+        self._hours.started(stamp)
         return self._taken()
 
     def link_opened(
@@ -197,6 +200,7 @@ class Feed:
         self._shared.run_deadlines(stamp)
         for keeper in self.keepers.values():
             keeper.stopped()
+        self._hours.look()
         return self._taken()
 
     # ---- what the shell asks ----------------------------------------------------------------------------------------
@@ -392,6 +396,8 @@ class Feed:
 
     def _taken(self) -> list[Output]:
         """Hand over what this input led to."""
+        if self._hours.is_due:
+            self._hours.look()
         out = self._shared.out
         self._shared.out = []
         return out

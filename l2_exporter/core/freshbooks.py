@@ -78,7 +78,7 @@ class FreshBooks:
             state.book.cover(levels)
         for push, pushed_at in continuing:
             event_ns = self.event_time(push, pushed_at)
-            state.book.take(push, state.time_after(event_ns))
+            state.book.take(push, None)  # for who reads the episode, its orders were there when it began
             # The book was known when it was complete, not when its last delta came.
             state.applied(push, event_ns, stamp.recv_ns)
         if continuing:

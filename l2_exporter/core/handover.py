@@ -103,7 +103,7 @@ class Heir:
     def _apply(self, state: BookState, push: BookPush, event_ns: int | None, stamp: Stamp) -> None:
         verdict = state.chain.judge(push)
         if verdict is Verdict.CONTINUES:
-            state.book.take(push, state.time_after(event_ns))
+            state.book.take(push, None)  # the episode that begins with this book has not begun yet
             trim(self._channel, state)
             state.applied(push, event_ns, stamp.recv_ns)
         elif verdict not in (Verdict.DUPLICATE, Verdict.CONTAINED):

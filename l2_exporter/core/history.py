@@ -49,6 +49,9 @@ class History(Protocol):
     def open_gaps(self, spec: BookSpec) -> list[OpenGap]:
         """Return the gaps of earlier runs whose end the ledger does not tell."""
 
+    def takes_lines(self, spec: BookSpec, hour: int) -> bool:
+        """Tell whether an hour may still grow: it is neither sealed, compressed nor deleted."""
+
 
 class NoHistory:
     """An empty archive."""
@@ -67,3 +70,7 @@ class NoHistory:
     def open_gaps(self, spec: BookSpec) -> list[OpenGap]:
         """Know nothing."""
         return []
+
+    def takes_lines(self, spec: BookSpec, hour: int) -> bool:
+        """Have sealed nothing."""
+        return True

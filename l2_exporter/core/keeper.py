@@ -4,7 +4,8 @@ The rules are those of docs/FORMAT.md, "Sampling rule" and "Continuity". Order f
 due (the feed runs them), continuity test, close by a later bucket, apply.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from l2_exporter.core.checking import Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
@@ -12,6 +13,7 @@ from l2_exporter.core.errors import BookError, cut
 from l2_exporter.core.events import BookPush, Push
 from l2_exporter.core.freshbooks import FreshBooks, trim
 from l2_exporter.core.handover import Heir
+from l2_exporter.core.hours import BookHours
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.lines import Lines
 from l2_exporter.core.orderlog import OrderLog
@@ -41,9 +43,18 @@ class Keeper:
         counts: messages by what became of them.
         says: its declarations in the ledger; `says.conn` is the connection that owns the book.
         assigned: the connection that subscribed it last; heir: one that is to take it over without a loss.
+        hours: which of its hours are over.
     """
 
-    def __init__(self, specs: BookSpecs, shared: Surroundings, samplers: Samplers, recovery: Recovery) -> None:
+    def __init__(
+        self,
+        specs: BookSpecs,
+        shared: Surroundings,
+        samplers: Samplers,
+        recovery: Recovery,
+        hours_of: Sequence[tuple[BookSpec, int]],
+    ) -> None:
+        self._specs = specs
         spec = self.spec = specs.levels
         self.standing = Standing.EMPTY
         self.state = BookState()
@@ -52,13 +63,14 @@ class Keeper:
         self.assigned: str | None = None
         self.heir: Heir | None = None
         self._shared = shared
-        self._lines = Lines(spec, shared, samplers(spec), lambda: self.state, BookState.record)
+        self._watch = ChecksumWatch(shared.checks)
+        self.hours = BookHours(hours_of, shared, self._counted)
+        self._lines = Lines(spec, shared, samplers(spec), lambda: self.state, BookState.record, self.hours)
         self._orders: OrderLog | None = None
         if specs.events is not None and specs.books is not None:
             books = Lines(specs.books, shared, samplers(specs.books), lambda: self.state, BookState.order_record)
             self._orders = OrderLog(specs.events, shared, books)
         self._channel = shared.checks.venue.channels[spec.channel]
-        self._watch = ChecksumWatch(shared.checks)
         self._fresh = FreshBooks(self._channel, shared, self._watch, self.says)
         self._seeker = Seeker(spec, shared, recovery, self.says, self._attempt)
         levels = self._channel.seed_levels
@@ -69,7 +81,8 @@ class Keeper:
 
     def started(self, stamp: Stamp) -> None:
         """Declare what earlier runs left open: everything since this instrument's last line is unknown."""
-        last = self._shared.history.newest(self.says.spec)
+        lasts = [self._shared.history.newest(spec) for spec in self._specs.all]
+        last = max((last for last in lasts if last is not None), key=lambda last: last.event_ns, default=None)
         self.says.open_gaps = self._shared.history.open_gaps(self.says.spec)
         if last is not None:
             self.says.gap("restart", last.event_ns, last.recv_ns, stamp)
@@ -232,7 +245,7 @@ class Keeper:
             self._reject("its sequence numbers are missing", stamp)
         elif self._is_repetition(push):
             self.counts.duplicate += 1
-        elif push.push is Push.WHOLE or (push.prev_seq not in (None, FRESH_CHAIN) and push.prev_seq == chain.seq):
+        elif push.push is Push.WHOLE or self._continues(push):
             self._update(push, stamp)
         else:
             self.lose("venue_reset", stamp, expected=chain.seq, got=push.prev_seq, recover=False)
@@ -257,10 +270,18 @@ class Keeper:
             self.lose("sequence", stamp, expected=chain.seq, got=push.prev_seq)
             self._hold(push, stamp)
 
+    def _continues(self, push: BookPush) -> bool:
+        """Tell whether a snapshot chains to the live book; one of orders would hide what happened to them."""
+        chained = push.prev_seq not in (None, FRESH_CHAIN) and push.prev_seq == self.state.chain.seq
+        return chained and self._orders is None
+
     def _is_repetition(self, push: BookPush) -> bool:
         """Tell whether a book says nothing new: it came before, or one that is whole each time comes behind a later."""
         chain, book_ns = self.state.chain, self.state.book_ns
-        if push.push is Push.WHOLE and push.event_ns is not None and book_ns is not None and push.event_ns < book_ns:
+        # Where both have a number, a greater one is the later whatever its time.
+        is_later = push.seq is not None and chain.seq is not None and push.seq >= chain.seq
+        is_whole = push.push is Push.WHOLE and push.event_ns is not None and book_ns is not None
+        if is_whole and not is_later and (push.event_ns or 0) < (book_ns or 0):
             return True
         numbered = push.push is Push.SNAPSHOT and push.seq is not None and push.prev_seq is not None
         if numbered and (push.prev_seq, push.seq) == (chain.prev_seq, chain.seq):
@@ -333,6 +354,9 @@ class Keeper:
     def checksums(self) -> dict[str, int]:
         """How many messages were checked, by outcome: ok, mismatch, changed, unchecked."""
         return {outcome.value: count for outcome, count in self._watch.outcomes.items()}
+
+    def _counted(self) -> tuple[dict[str, int], dict[str, int]]:
+        return asdict(self.counts), self.checksums
 
     @property
     def is_provable(self) -> bool:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from l2_exporter.core.hours import BookHours
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import BookSpec, SnapshotRecord
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.state import BookState
 from l2_exporter.core.surroundings import Surroundings
+from l2_exporter.core.timetext import hour_of
 
 Make = Callable[[BookState, BookSpec, bool, bool], SnapshotRecord | None]
 """Makes the record of a state: (state, spec, is the gap line, is the first line of its episode)."""
@@ -18,12 +20,19 @@ class Lines:
     Args:
         state_of: tells the book's state when a deadline has come.
         make: makes the record.
+        hours: of the book, which these lines lead on; None: those of another dataset do.
     """
 
-    __slots__ = ("_first", "_make", "_sampler", "_shared", "_state_of", "spec")
+    __slots__ = ("_first", "_hours", "_make", "_sampler", "_shared", "_state_of", "spec")
 
     def __init__(
-        self, spec: BookSpec, shared: Surroundings, sampler: Sampler, state_of: Callable[[], BookState], make: Make
+        self,
+        spec: BookSpec,
+        shared: Surroundings,
+        sampler: Sampler,
+        state_of: Callable[[], BookState],
+        make: Make,
+        hours: BookHours | None = None,
     ) -> None:
         self.spec = spec
         self._shared = shared
@@ -31,6 +40,7 @@ class Lines:
         self._state_of = state_of
         self._make = make
         self._first = False
+        self._hours = hours
 
     def begun(self) -> None:
         """Take note of a new episode: its first line says so."""
@@ -78,10 +88,24 @@ class Lines:
         self.emit(self._make(state, self.spec, False, self._first))
 
     def emit(self, record: SnapshotRecord | None) -> None:
-        """Hand a line over if it ascends; only a line handed over uses up the marks of an episode's first line."""
-        if record is not None and self._sampler.ascends(record.event_ns, record.gap):
-            self._first = False
+        """Hand a line over if it ascends; only a line that can be written uses up the marks of an episode's first line.
+
+        One whose hour is over is handed over to be counted.
+        """
+        if record is None:
+            return
+        if self._is_over(record.event_ns):
             self._shared.out.append(record)
+        elif self._sampler.ascends(record.event_ns, record.gap):
+            self._first = False
+            if self._hours is not None:
+                self._hours.made(record.event_ns)
+            self._shared.out.append(record)
+
+    def _is_over(self, event_ns: int) -> bool:
+        if self._hours is not None and self._hours.is_over(event_ns):
+            return True
+        return not self._shared.history.takes_lines(self.spec, hour_of(event_ns))
 
     def _due(self, stamp: Stamp) -> None:
         deadline_ns = self._sampler.deadline_ns

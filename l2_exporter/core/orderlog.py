@@ -31,10 +31,14 @@ class OrderLog:
         self.books = books
         self._shared = shared
         self._said_cut = False
+        self._is_undated = False
 
     def begun(self, state: BookState, stamp: Stamp) -> None:
-        """Begin an episode: say so, and write the book it begins with."""
+        """Begin an episode: say so, and write the book it begins with; one without a time waits for its first."""
         self._said_cut = False
+        self._is_undated = state.book_ns is None
+        if self._is_undated:
+            return
         flags = tuple(
             word for word, applies in (("after_gap", state.after_gap), ("seeded_from_rest", state.from_rest)) if applies
         )
@@ -50,9 +54,12 @@ class OrderLog:
 
     def applied(self, changes: Sequence[OrderChange], push: BookPush, state: BookState, stamp: Stamp) -> None:
         """Write what an update has done to orders."""
-        self.books.sample(state, stamp)
         if state.book_ns is None or state.live_since_ns is None:
             return
+        if self._is_undated:
+            self.begun(state, stamp)  # the book it begins with holds this update
+            return
+        self.books.sample(state, stamp)
         flags = ("partial_depth",) if self._is_cut(state) else ()
         for change in changes:
             state.events += 1

@@ -121,5 +121,33 @@ class LedgerRecord:
     detail: dict[str, object] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HourOver:
+    """An hour of one book is over: nothing will be added to it.
+
+    Attributes:
+        datasets: of the book, each with its cadence in milliseconds.
+        hour: since 1970.
+        messages, checksums: what this run has counted in it, by outcome.
+        whole: the run has seen it from its beginning; else the counts tell of a part.
+    """
+
+    datasets: tuple[tuple[BookSpec, int], ...]
+    hour: int
+    at_ns: int | None
+    messages: dict[str, int]
+    checksums: dict[str, int]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoursOver:
+    """Every hour before this one is over, also for books that this run does not record."""
+
+    hour: int
+    at_ns: int | None
+
+
 Line = SnapshotRecord | OrderRecord
 Record = Line | LedgerRecord
+Ended = HourOver | HoursOver

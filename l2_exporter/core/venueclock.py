@@ -10,22 +10,33 @@ AGREEING = 10
 
 
 class VenueClock:
-    """The greatest event time a venue has sent, carried on by elapsed time."""
+    """The greatest event time a venue has sent, carried on by elapsed time.
 
-    __slots__ = ("_agreeing", "_candidate", "_offset")
+    Attributes:
+        newest_ns: the greatest event time that was believed; 0: none was.
+    """
+
+    __slots__ = ("_agreeing", "_candidate", "_lead", "_offset", "newest_ns")
 
     def __init__(self) -> None:
         self._offset: int | None = None
         self._candidate = 0
         self._agreeing = 0
+        self._lead: int | None = None
+        self.newest_ns = 0
 
     def accepts(self, event_ns: int, elapsed_ns: int | None) -> bool:
         """Take note of an event time; False if it is more than 60 s ahead and nine others before it do not agree."""
         if elapsed_ns is None:
             self._agreeing = 0
+            self.newest_ns = max(self.newest_ns, event_ns)
             return True
         offset = event_ns - elapsed_ns
         if self._offset is None or offset <= self._offset + AHEAD_NS:
+            if event_ns > self.newest_ns:
+                self.newest_ns = event_ns
+            if self._lead is None or offset > self._lead:
+                self._lead = offset
             self._offset = offset if self._offset is None else max(offset, self._offset)
             self._agreeing = 0
             return True
@@ -35,12 +46,24 @@ class VenueClock:
         if self._agreeing < AGREEING:
             return False
         self._offset, self._agreeing = offset, 0
+        self._lead = offset
+        self.newest_ns = max(self.newest_ns, event_ns)
         return True
 
-    def mark(self) -> tuple[int | None, int, int]:
-        """Return what `reset` goes back to."""
-        return self._offset, self._candidate, self._agreeing
+    def leapt(self) -> None:
+        """Take note that elapsed time has leapt: whether the venue's has too, its next event time tells."""
+        self._lead = None
 
-    def reset(self, mark: tuple[int | None, int, int]) -> None:
+    def now_ns(self, elapsed_ns: int | None) -> int:
+        """Tell the venue's time; 0 while nothing is known of it."""
+        if self._lead is None or elapsed_ns is None:
+            return self.newest_ns
+        return max(self.newest_ns, self._lead + elapsed_ns)
+
+    def mark(self) -> tuple[int | None, int, int, int | None, int]:
+        """Return what `reset` goes back to."""
+        return self._offset, self._candidate, self._agreeing, self._lead, self.newest_ns
+
+    def reset(self, mark: tuple[int | None, int, int, int | None, int]) -> None:
         """Forget the event times since a mark: their messages turned out to be rejected."""
-        self._offset, self._candidate, self._agreeing = mark
+        self._offset, self._candidate, self._agreeing, self._lead, self.newest_ns = mark

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from l2_exporter.archive.tape import TapeLine
-from l2_exporter.archive.writer import Archive
+from l2_exporter.archive.writer import REPLAY, Archive
 from l2_exporter.core.commands import Command, KeepFrame, StopVenue
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
-from l2_exporter.core.records import LedgerRecord, OrderRecord, Record, SnapshotRecord
+from l2_exporter.core.records import HourOver, HoursOver, LedgerRecord, OrderRecord, Record, SnapshotRecord
 from l2_exporter.core.surroundings import Output
+from l2_exporter.core.venue import Venue
 
 Watcher = Callable[[Record], None]
 
@@ -111,6 +112,11 @@ class Recorder:
                     self._watch(output)
             elif isinstance(output, LedgerRecord):
                 self._note(output)
+            elif isinstance(output, HourOver):
+                self._archive.seal(output, self._origin, self._newest_event_ns)
+            elif isinstance(output, HoursOver):
+                if self._origin != REPLAY:
+                    self._archive.seal_orphans(output)
             elif isinstance(output, KeepFrame):
                 self._archive.keep_frame(output.frame, output.reason, stamp.recv_ns)
             else:
@@ -134,6 +140,16 @@ _INPUTS = {
     "http": Recorder._replied,
     "tick": Recorder._ticked,
 }
+
+
+def venue_continuity(venue: Venue) -> Callable[[str], str]:
+    """Return what tells the continuity of a venue's channels, as manifests have it."""
+
+    def of(channel: str) -> str:
+        known = venue.channels.get(channel)
+        return "none" if known is None else known.continuity.value
+
+    return of
 
 
 def stamp_of(line: TapeLine) -> Stamp:

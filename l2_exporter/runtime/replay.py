@@ -15,17 +15,15 @@ from l2_exporter import __version__
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.lock import VenueLock
 from l2_exporter.archive.tape import TapeLine, start_settings
-from l2_exporter.archive.writer import Archive
+from l2_exporter.archive.writer import REPLAY, Archive
 from l2_exporter.core.books import BookKey, Settings
 from l2_exporter.core.errors import ArchiveError, ConfigError, clip
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.timetext import NS_PER_MS
 from l2_exporter.core.venue import Venue
-from l2_exporter.runtime.recorder import Recorder, stamp_of
+from l2_exporter.runtime.recorder import Recorder, stamp_of, venue_continuity
 from l2_exporter.runtime.tapedpast import Made, MadePast, TapedPast
 from l2_exporter.venues.registry import venue_named, venue_of_url
-
-ORIGIN = "replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +134,11 @@ class _Run:
         self.ended = False
         self._summary = summary
         self._stamp = stamp_of(first)
-        self._archive = Archive(vault, venue.name, patient=False)
+        self._archive = Archive(vault, venue.name, patient=False, continuity_of=venue_continuity(venue))
         taped = start_settings(first) if first.dir == "start" else {}
         settings = _settings(venue, options, taped, summary.runs)
         history = MadePast(made, TapedPast(taped.get("past"), self._archive.past))
-        self._recorder = Recorder(Feed(venue, settings, history), self._archive, ORIGIN, history.saw)
+        self._recorder = Recorder(Feed(venue, settings, history), self._archive, REPLAY, history.saw)
         summary.runs += 1
         self._recorder.started(self._stamp, describe(settings))
 

@@ -33,7 +33,7 @@ from l2_exporter.runtime.clock import Clock, ClockWatch
 from l2_exporter.runtime.inbox import Inbox
 from l2_exporter.runtime.link import Link, LinkSettings, input_line
 from l2_exporter.runtime.reconnecting import Bucket
-from l2_exporter.runtime.recorder import Recorder, Watcher
+from l2_exporter.runtime.recorder import Recorder, Watcher, venue_continuity
 from l2_exporter.runtime.rest import RestClient, RestReply
 from l2_exporter.runtime.syncing import Syncer
 from l2_exporter.runtime.tapedpast import describe_past
@@ -99,7 +99,9 @@ class Session:
         self.links: dict[str, Link] = {}
         self.inbox = Inbox()
         self._disk = disk or Disk()
-        self.archive = Archive(vault, settings.venue.name, disk=self._disk)
+        self.archive = Archive(
+            vault, settings.venue.name, disk=self._disk, continuity_of=venue_continuity(settings.venue)
+        )
         self.syncer = Syncer(self.archive, settings.fsync_ns)
         self.recorder = self._new_recorder(watch)
         self.started = clock.stamp()

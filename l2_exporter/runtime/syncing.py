@@ -3,6 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from l2_exporter.archive.patience import Patience
+from l2_exporter.archive.sealjob import Sealed
 from l2_exporter.archive.syncjob import SyncJob
 from l2_exporter.archive.tapefile import TapeFiles
 from l2_exporter.archive.writer import Archive
@@ -23,7 +24,9 @@ class Syncer:
         self._after_ns = after_ns
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fsync")
         self._running: tuple[SyncJob, Future[None]] | None = None
+        self._sealing: Future[list[Sealed]] | None = None
         self._patience = Patience()
+        self._seal_patience = Patience()
 
     def ticked(self, elapsed_ns: int) -> None:
         """Begin what is due; what has failed is due again at once.
@@ -39,13 +42,33 @@ class Syncer:
                 self._patience.done()
             else:
                 self._patience.refused(self.last_error, elapsed_ns)
+        self._seal(elapsed_ns)
         job = self._archive.sync_job(elapsed_ns, self._after_ns, self._of_tape(elapsed_ns))
         if job is not None:
             self._running = (job, self._pool.submit(job.run))
 
+    def _seal(self, elapsed_ns: int) -> None:
+        """Say which hours have been sealed, and let the worker seal the next; one that fails is tried again."""
+        if self._sealing is not None:
+            if not self._sealing.done():
+                return
+            sealing, self._sealing = self._sealing, None
+            error = sealing.exception()
+            if error is None:
+                self._archive.sealed(sealing.result())
+                self._seal_patience.done()
+            elif isinstance(error, OSError):
+                self._seal_patience.refused(error, elapsed_ns)
+            else:
+                raise error
+        if self._archive.seals.waiting:
+            self._sealing = self._pool.submit(self._archive.seals.run_next)
+
     def close(self) -> None:
-        """Wait for the job at hand; the archive syncs the rest when it is closed."""
+        """Wait for the job at hand; the archive syncs the rest when it is closed. What is not sealed is so later."""
         self._pool.shutdown(wait=True)
+        if self._sealing is not None and self._sealing.exception() is None:
+            self._archive.sealed(self._sealing.result())
         if self._running is not None:
             self._finish()
 

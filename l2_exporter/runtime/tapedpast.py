@@ -54,6 +54,10 @@ class TapedPast:
         """Return the gaps of earlier runs whose end the ledger does not tell."""
         return self._vault.open_gaps(spec)
 
+    def takes_lines(self, spec: BookSpec, hour: int) -> bool:
+        """Tell whether an hour may still grow."""
+        return self._vault.takes_lines(spec, hour)
+
 
 def _name(spec: BookSpec) -> str:
     return f"{spec.dataset}/{spec.inst}"
@@ -100,3 +104,7 @@ class MadePast:
     def open_gaps(self, spec: BookSpec) -> list[OpenGap]:
         """Return the gaps of earlier runs whose end the ledger does not tell."""
         return self._beyond.open_gaps(spec)
+
+    def takes_lines(self, spec: BookSpec, hour: int) -> bool:
+        """Tell whether an hour may still grow."""
+        return self._beyond.takes_lines(spec, hour)

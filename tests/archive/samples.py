@@ -30,6 +30,7 @@ class Rules:
     has_event_time: bool = True
     checksum: Checksum | None = None
     checksum_depth: int = 25
+    orders: bool = False
 
 
 def crc(bids: Rows, asks: Rows) -> int:
@@ -171,6 +172,7 @@ def manifest(data: bytes, found: list[Line], **changes: object) -> Line:
         "bytes": len(data),
         "previous": None,
         "tool": "test",
+        "sealed": "run",
         **changes,
     }
 

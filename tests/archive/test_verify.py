@@ -97,8 +97,8 @@ def test_foreign_files(sample: Sample) -> None:
     assert [path.name for path in select([sample.vault.root]).foreign] == ["notes.txt"]
 
 
-def test_order_books_by_order_have_no_line_contract_yet(sample: Sample) -> None:
-    sample.put(sample.vault.hour_file(VENUE, "l3_spot", INST, HOUR), b'{"order":1}\n{"order":2\n')
+def test_a_dataset_of_no_market_has_no_line_contract(sample: Sample) -> None:
+    sample.put(sample.vault.hour_file(VENUE, "l3_other", INST, HOUR), b'{"order":1}\n{"order":2\n')
     assert found(sample.vault.root) == [("15.jsonl", 2, "not_json")]
 
 

@@ -7,7 +7,7 @@ import pytest
 from l2_exporter.core.commands import CloseLink, FetchBook, KeepFrame, SendFrame, StopVenue
 from l2_exporter.core.errors import VenueError
 from l2_exporter.core.history import LastLine, NoHistory, OpenGap
-from l2_exporter.core.records import BookSpec
+from l2_exporter.core.records import BookSpec, HoursOver
 from l2_exporter.core.state import Standing
 from tests.okx_frames import ASKS, BIDS, INST, MS, T0, Driver, frame, rest_book, snapshot, update
 
@@ -159,7 +159,7 @@ def test_any_other_snapshot_is_a_reset_applied_at_once_without_resubscribing() -
         (0, ("gap",), 10),
         (100, ("after_gap",), 500),
     ]
-    assert driver.commands == []
+    assert [command for command in driver.commands if not isinstance(command, HoursOver)] == []
 
 
 def test_start_without_snapshot_is_stitched_onto_the_rest_book() -> None:
@@ -451,6 +451,25 @@ def test_rest_answer_must_have_asked_for_all_the_channel_knows(levels: str, live
     url = f"https://www.okx.com/api/v5/market/books?instId={INST}{levels}"
     driver.answer(url, rest_book(15, T0), T0 + 200)
     assert (standing(driver) is Standing.LIVE) == live
+
+
+def test_rest_book_from_before_a_reset_of_the_numbers_does_not_contain_for_ever_what_comes() -> None:
+    driver = Driver()
+    driver.send(update(T0, 7, 5))
+    driver.reply(rest_book(1000, T0 - 3000), T0 + 50)
+    driver.send(update(T0 + 7000, 9, 7))
+    assert (standing(driver), driver.said("gap")) == (Standing.LIVE, [])
+    driver.send(update(T0 + 7001, 11, 9))
+    gap = driver.said("gap")[0]
+    assert (gap.reason, gap.since_event_ns, gap.expected, gap.got) == ("sequence", (T0 - 3000) * MS, 1000, 9)
+
+
+@pytest.mark.parametrize(("book", "live"), [(-10_000, True), (-10_001, False)])
+def test_rest_book_much_older_than_what_is_held_back_is_no_seed_whatever_its_number(book: int, live: bool) -> None:
+    driver = Driver()
+    driver.send(update(T0, 7, 5))
+    driver.reply(rest_book(1000, T0 + book), T0 + 50)
+    assert (standing(driver) is Standing.LIVE) is live
 
 
 def test_rest_book_is_cut_to_what_the_channel_knows() -> None:

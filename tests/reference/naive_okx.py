@@ -25,6 +25,7 @@ Line = Mapping[str, Any]
 SECOND_NS = 10**9
 HOUR_NS = 3600 * SECOND_NS
 AHEAD_NS = 60 * SECOND_NS  # further ahead than this an event time is odd [4.7]
+LEAP_NS = 60 * SECOND_NS
 SEAL_AFTER_NS = 120 * SECOND_NS  # an hour is sealed this long after its end on the venue's clock
 LAST_EVENT_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 AGREEING = 10  # odd event times in a row that are believed in the end [4.7]
@@ -332,8 +333,13 @@ def continuing(rest: Message, buffer: Sequence[Message]) -> Sequence[Message] | 
     if len(joints) == 1:
         return buffer[joints[0] :]
     # After a reset of the numbers several may join, and a smaller number tells nothing of age: none is sure.
-    are_older = all(m.prev <= m.seq <= seq for m in buffer)
+    are_older = all(m.prev <= m.seq <= seq and not is_past(m, rest.event_ns) for m in buffer)
     return [] if not joints and are_older else None
+
+
+def is_past(message: Message, book_ns: int | None) -> bool:
+    """Tell whether an update is dated more than 10 s after a book: then the book cannot hold it."""
+    return None not in (message.event_ns, book_ns) and message.event_ns > book_ns + 10 * SECOND_NS
 
 
 def in_order(tapes: Sequence[Iterable[Line]]) -> list[Line]:
@@ -358,12 +364,12 @@ def replay(
     existing: Mapping[str, Sequence[bytes]] | None = None,
     lost: Iterable[tuple[str, str]] = (),
     checksum_resync: int = 3,
-    seal: bool = False,
+    sealed: Iterable[tuple[str, str, int]] = (),
 ) -> Outcome:
     """Replay tapes into hour files.
 
     `existing` are the hour files of earlier runs (nothing torn); they are taken over, and only added to. `lost` are
-    the losses that earlier runs left open. `seal` closes hours for good as a recorder does [4.6]; a replay seals none.
+    the losses that earlier runs left open, `sealed` the hours that they closed for good [4.6].
     """
     run = _Run(
         cadence_ns=int(Decimal(cadence_s) * SECOND_NS),
@@ -372,7 +378,7 @@ def replay(
         instruments=None if instruments is None else set(instruments),
         existing={path: list(lines) for path, lines in (existing or {}).items()},
         checksum_resync=checksum_resync,
-        seal=seal,
+        sealed=frozenset(sealed),
     )
     run.outcome.lost.update(lost)
     for line in in_order(tapes):
@@ -391,7 +397,6 @@ class _Run:
     instruments: set[str] | None
     existing: dict[str, list[bytes]]
     checksum_resync: int
-    seal: bool
     books: dict[tuple[str, str], Book] = field(default_factory=dict)  # by (channel, inst), as they first appear
     made: dict[str, tuple[int, bool]] = field(default_factory=dict)  # hour file -> key of this run's last line
     newest_hour: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -399,6 +404,9 @@ class _Run:
     checking: bool = True
     clock_ns: int = 0  # the venue's clock at the input, before it is looked at
     lead_ns: int | None = None  # greatest (event - elapsed) accepted
+    clock_lead_ns: int | None = None  # the same, since our own clock has leapt by more than a minute
+    elapsed_ns: int | None = None  # of the input before
+    sealed: frozenset[tuple[str, str, int]] = frozenset()  # dataset, instrument and hour: by earlier runs
     newest_event_ns: int = 0
     doubted: list[int] = field(default_factory=list)  # (event - elapsed) of the odd event times in a row
     outcome: Outcome = field(init=False)
@@ -421,6 +429,9 @@ class _Run:
         if line["dir"] == "out":
             return
         recv_ns, elapsed_ns = arrival(line)
+        if None not in (elapsed_ns, self.elapsed_ns) and elapsed_ns - self.elapsed_ns > LEAP_NS:
+            self.clock_lead_ns = None
+        self.elapsed_ns = elapsed_ns
         self.run_deadlines(elapsed_ns)
         if line["dir"] == "in":
             self.take_frame(line, recv_ns, elapsed_ns)
@@ -432,8 +443,8 @@ class _Run:
     def set_clock(self, elapsed_ns: int | None) -> None:
         """Set the venue's clock: greatest event time plus elapsed time."""
         self.clock_ns = self.newest_event_ns
-        if elapsed_ns is not None and self.lead_ns is not None:
-            self.clock_ns = max(self.clock_ns, self.lead_ns + elapsed_ns)
+        if elapsed_ns is not None and self.clock_lead_ns is not None:
+            self.clock_ns = max(self.clock_ns, self.clock_lead_ns + elapsed_ns)
 
     def run_deadlines(self, elapsed_ns: int | None) -> None:
         open_books = [book for book in self.books.values() if book.deadline_ns is not None and elapsed_ns is not None]
@@ -517,7 +528,8 @@ class _Run:
     def take_book(self, book: Book, message: Message) -> str:
         """Judge one book by the continuity rules [5]; return how it is counted."""
         if book.channel not in SEQUENCED:
-            return "duplicate" if shows_the_same(book.episode, message) else self.accept(book, message)
+            says_nothing = shows_the_same(book.episode, message) or comes_behind(book.episode, message)
+            return "duplicate" if says_nothing else self.accept(book, message)
         book.sequenced = book.sequenced or message.seq is not None
         if message.action == "snapshot":
             return self.take_snapshot(book, message)
@@ -544,6 +556,9 @@ class _Run:
         ):
             return "duplicate"
         if episode.joining and message.seq <= episode.last_seq != message.prev:
+            if is_past(message, episode.last_event_ns):
+                self.lose(book, "sequence")
+                self.keep_for_join(book, message)
             return "before_seed"
         # The first update after a REST book may also reach over it; every other one chains by equality.
         if message.prev != episode.last_seq and not (episode.joining and message.prev < episode.last_seq):
@@ -671,6 +686,7 @@ class _Run:
                 if len(self.doubted) < AGREEING:
                     return None
             self.lead_ns = lead_ns if self.lead_ns is None else max(self.lead_ns, lead_ns)
+            self.clock_lead_ns = lead_ns if self.clock_lead_ns is None else max(self.clock_lead_ns, lead_ns)
         self.doubted.clear()
         self.newest_event_ns = max(self.newest_event_ns, event_ns)
         return event_ns
@@ -781,8 +797,8 @@ class _Run:
             self.outcome.files.setdefault(path, []).append(text.encode() + b"\n")
 
     def is_sealed(self, book: Book, hour: int) -> bool:
-        if not self.seal:
-            return False
+        if (book.dataset, book.inst, hour) in self.sealed:
+            return True
         has_later_line = self.newest_hour.get((book.dataset, book.inst), hour) > hour
         return has_later_line or self.clock_ns > (hour + 1) * HOUR_NS + SEAL_AFTER_NS
 
@@ -798,6 +814,15 @@ def shows_the_same(episode: Episode | None, message: Message) -> bool:
     if episode is None or message.event_ns != episode.last_event_ns:
         return False
     return (with_rows({}, message.bids), with_rows({}, message.asks)) == (episode.bids, episode.asks)
+
+
+def comes_behind(episode: Episode | None, message: Message) -> bool:
+    """Tell whether a later book was there before: an earlier time, and no greater number."""
+    if episode is None or episode.book_time_ns is None or message.event_ns is None:
+        return False
+    numbers = (message.seq, episode.last_seq)
+    is_numbered_later = None not in numbers and message.seq >= episode.last_seq
+    return message.event_ns < episode.book_time_ns and not is_numbered_later
 
 
 def received_text(episode: Episode) -> str | None:

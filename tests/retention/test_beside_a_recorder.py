@@ -124,17 +124,21 @@ def _refuse_a_fight(scene: Scene, told: dict[str, Any], *, turning: bool) -> Non
     assert all("being written" in reason for reason in left.values())
 
 
+def is_line_file(name: str) -> bool:
+    return name.startswith("raw/") and ".jsonl" in name
+
+
 def check_against_the_tapes(folder: Path, scene: Scene) -> dict[str, int]:
     """Hold each hour, or its tombstone, against a replay of the tapes; tell how many there are of each kind."""
     again = World(folder / "again")
     tapes = sorted(str(path) for path in scene.world.root.glob("tape/okx/*/*.jsonl*"))
     replayed = exporter("replay", *tapes, "--vault", str(again.root))
     assert replayed.returncode == 0, replayed.stderr
-    expected = {name: data for name, data in again.files().items() if name.startswith("raw/")}
+    expected = {name: data for name, data in again.files().items() if is_line_file(name)}
     stored = {
         name.removesuffix(".gz"): gzip.decompress(data) if name.endswith(".gz") else data
         for name, data in scene.world.files().items()
-        if name.startswith("raw/")
+        if is_line_file(name)
     }
     buried = {line["path"]: line["sha256"] for line in scene.world.record() if line["action"] == "deleted"}
     tombs = {name: digest for name, digest in buried.items() if name.startswith("raw/")}

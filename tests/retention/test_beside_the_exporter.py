@@ -65,13 +65,13 @@ def test_a_recorder_in_compressed_time_loses_no_line(tmp_path: Path) -> None:
     world, vault = World(tmp_path), Vault(tmp_path)
     start = datetime(2031, 1, 30, tzinfo=UTC)  # later than today: a file's time of change is today's
     with VenueLock(vault.lock_file("okx")):
-        files = HourFiles(Disk(), vault)
+        files = HourFiles(Disk(), vault, lambda _book: -1)
         for step in range(72 * 10):
             moment = start + step * timedelta(minutes=6)
             at_ns = int(moment.timestamp()) * 10**9
             file = files.get(SPEC, at_ns // 3_600_000_000_000)
             assert file.takes_lines
-            file.append(json.dumps({"n": step}).encode() + b"\n", at_ns, False)
+            file.append(json.dumps({"n": step}).encode() + b"\n", (at_ns, 0))
             if step % 10 == 5:
                 assert left(run(world, policy("2h", "never"), moment)) == {}
         files.close()

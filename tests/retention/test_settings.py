@@ -21,8 +21,20 @@ def test_defaults(folder: Path) -> None:
     found = load({})
     assert found.vault == folder / "vault"
     assert found.policy.hours == found.policy.tapes == Limits(6 * HOUR_NS, 120 * HOUR_NS)
+    assert found.policy.of_dataset("l2_spot.from_l3") == found.policy.hours
+    for dataset in ("l3_spot", "l3_spot.25", "l3_spot_books", "l3_spot_books.25", "l3_perps"):
+        assert found.policy.of_dataset(dataset) == Limits(HOUR_NS, 120 * HOUR_NS)
     assert found.policy.ledger_after_ns is None
     assert (found.policy.codec, found.policy.level) == (Codec.GZIP, Codec.GZIP.usual_level)
+
+
+def test_hours_of_orders_have_a_limit_of_their_own(folder: Path) -> None:
+    (folder / "l2.toml").write_text("[retention]\ncompress_l3_after = '30m'\ncompress_after = 'never'\n")
+    found = load({})
+    assert found.policy.of_dataset("l3_spot") == Limits(HOUR_NS // 2, 120 * HOUR_NS)
+    assert found.policy.of_dataset("l2_spot") == found.policy.tapes == Limits(None, 120 * HOUR_NS)
+    found = load({"compress_l3_after": "never", "delete_after": "2h"})
+    assert found.policy.of_dataset("l3_spot_books.25") == Limits(None, 2 * HOUR_NS)
 
 
 def test_flags_over_environment_over_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +65,7 @@ def test_flags_over_environment_over_file(folder: Path, monkeypatch: pytest.Monk
     ("text", "said"),
     [
         ("[retention]\ndelete_aftr = '5d'", "[retention] has no key `delete_aftr`; did you mean `delete_after`?"),
-        ("[retention]\nxyz = 1", "there are: compress_after, delete_after"),
+        ("[retention]\nxyz = 1", "there are: compress_after, compress_l3_after, delete_after"),
         ("[retention]\ncompress_after = 6", 'compress_after must be a time such as "90m"'),
         ("[retention]\nlevel = 10", "level must be a whole number from 1 to 9 for gzip, not 10"),
         ("[retention]\nlevel = true", "level must be a whole number"),

@@ -35,7 +35,7 @@ from l2_exporter.core.history import NoHistory
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.keeper import Keeper
-from l2_exporter.core.records import LedgerRecord, OrderRecord, SnapshotRecord
+from l2_exporter.core.records import HourOver, HoursOver, LedgerRecord, OrderRecord, SnapshotRecord
 from l2_exporter.core.state import Standing
 from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Scope, Seeding
 
@@ -220,7 +220,8 @@ class Driver:
         settings: of the feed, beside these.
 
     Attributes:
-        lines: the records of lines; events: those of order events; commands: those not taken yet by `taken`.
+        lines: the records of lines; events: those of order events; hours: those that are over; commands: those not
+            taken yet by `taken`.
     """
 
     def __init__(
@@ -238,6 +239,7 @@ class Driver:
         self.feed = Feed(self.venue, Settings(connections=connections, depth=depth, **settings), NoHistory())
         self.lines: list[SnapshotRecord] = []
         self.events: list[OrderRecord] = []
+        self.hours: list[HourOver | HoursOver] = []
         self.ledger: list[LedgerRecord] = []
         self.commands: list[Command] = []
         self._sort(self.feed.started(stamp(0)))
@@ -330,6 +332,8 @@ class Driver:
                 self.lines.append(output)
             elif isinstance(output, OrderRecord):
                 self.events.append(output)
+            elif isinstance(output, HourOver | HoursOver):
+                self.hours.append(output)
             elif isinstance(output, LedgerRecord):
                 self.ledger.append(output)
             else:
