@@ -22,14 +22,15 @@ from l2_exporter.archive.tapefile import TapeFiles
 from l2_exporter.archive.writer import Archive
 from l2_exporter.core.books import BookKey, Settings
 from l2_exporter.core.commands import CloseLink, Command, FetchBook, OpenSuccessor, SendFrame
-from l2_exporter.core.errors import ArchiveError, TransportError, clip
+from l2_exporter.core.errors import ArchiveError
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.keys import Keys
 from l2_exporter.core.records import LedgerRecord
 from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
-from l2_exporter.core.venue import AsksForTicket, Signs, Venue
+from l2_exporter.core.venue import Venue
 from l2_exporter.runtime.clock import Clock, ClockWatch
+from l2_exporter.runtime.entrance import signer, ticket_asker
 from l2_exporter.runtime.inbox import Inbox
 from l2_exporter.runtime.link import Link, LinkSettings, input_line
 from l2_exporter.runtime.reconnecting import Bucket
@@ -41,7 +42,6 @@ from l2_exporter.runtime.tapedpast import describe_past
 log = logging.getLogger("l2_exporter.session")
 
 BATCH = 200
-HTTP_OK = 200
 TICK_S = 0.1
 CALM_NS = 10 * NS_PER_S
 """After a stall of ours, time to read what has waited before anybody's silence is judged."""
@@ -345,8 +345,8 @@ class Session:
             replaces=replaces,
             before_connect=self._may_connect,
             sent=self._sent,
-            sign=None if settings.keys is None else self._signed,
-            address=self._address if isinstance(settings.venue, AsksForTicket) else None,
+            sign=signer(settings.venue, settings.keys, self._clock),
+            address=ticket_asker(settings.venue, settings.ws_url, self._rest),
         )
         link = self.links[conn] = Link(link_settings, self.inbox, self._clock)
         self._tasks[conn] = task = asyncio.get_running_loop().create_task(link.run())
@@ -360,36 +360,6 @@ class Session:
 
     async def _may_connect(self) -> None:
         await asyncio.sleep(self._connects.wait_s(asyncio.get_running_loop().time()))
-
-    async def _address(self) -> str:
-        """Ask the venue where to connect.
-
-        Raises:
-            TransportError: no answer came.
-            VenueError: it is no ticket.
-        """
-        venue = self.settings.venue
-        if not isinstance(venue, AsksForTicket):
-            return self.settings.ws_url
-        loop, answered = self._loop, self._loop.create_future()
-
-        def settle(reply: RestReply) -> None:
-            if not answered.done():
-                answered.set_result(reply)
-
-        def on_reply(reply: RestReply) -> None:
-            loop.call_soon_threadsafe(settle, reply)
-
-        self._rest.submit("ticket", venue.ticket_path(), on_reply)
-        reply = await answered
-        if reply.status != HTTP_OK:
-            raise TransportError(f"no ticket for a connection: {reply.status} {clip(reply.body)}")
-        return venue.address(self.settings.ws_url, reply.body)
-
-    def _signed(self, text: str) -> str:
-        """Add to a text what proves who sends it; what is taped is the text without that."""
-        venue, keys = self.settings.venue, self.settings.keys
-        return venue.signed(text, keys, self._clock.wall_ns()) if isinstance(venue, Signs) and keys else text
 
     def _sent(self, conn: str, text: str) -> None:
         self._tape_line(input_line("out", conn, self._clock.stamp(), text, url=self.settings.ws_url))
