@@ -101,7 +101,8 @@ class Link:
         """Connect, read, and connect again, until retired."""
         self._running = asyncio.current_task()
         try:
-            await self._keep_open()
+            if not self._retired:  # else it was given up before it began
+                await self._keep_open()
         finally:
             self.state = "stopped"
 

@@ -47,6 +47,8 @@ CALM_NS = 10 * NS_PER_S
 """After a stall of ours, time to read what has waited before anybody's silence is judged."""
 TAPE_NEEDS_BYTES = 32 << 20
 STOP_WITHIN_S = 5.0
+STOPPED_KEPT = 20
+"""Venues that end connections after a day would else fill the status over the months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Session:
         self._clock = clock
         self._tape: TapeFiles | None = None
         self._n = 0
+        self._opened = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._connects = Bucket(1, settings.venue.link.connects_per_s)
         self._clock_watch = ClockWatch(self.started)
@@ -138,7 +141,7 @@ class Session:
         while waiting:
             conn = next((name for name, held in places.items() if held < per_connection), None)
             if conn is None:
-                conn = f"{self.settings.venue.name}-{len(self.links) + 1}"
+                conn = self._next_name()
                 self._open(conn, None)
                 places[conn] = 0
             taken = waiting[: per_connection - places[conn]]
@@ -324,7 +327,7 @@ class Session:
             elif isinstance(command, CloseLink) and command.conn in self.links:
                 self.links[command.conn].close(f"disconnect: {command.reason}", retire=command.reason == "replaced")
             elif isinstance(command, OpenSuccessor) and command.conn in self.links:
-                self._open(f"{self.settings.venue.name}-{len(self.links) + 1}", command.conn)
+                self._open(self._next_name(), command.conn)
 
     def _replied(self, reply: RestReply) -> None:
         """Bring an answer from its thread into the queue."""
@@ -335,8 +338,16 @@ class Session:
         line = input_line("http", "rest", stamp, reply.body, url=reply.url, request=reply.request, status=reply.status)
         self.inbox.put(line)
 
+    def _next_name(self) -> str:
+        return f"{self.settings.venue.name}-{self._opened + 1}"
+
     def _open(self, conn: str, replaces: str | None) -> None:
+        """Open a connection; of those that are gone for good the last few are kept for the status."""
         settings = self.settings
+        self._opened += 1
+        stopped = [name for name, link in self.links.items() if link.state == "stopped"]
+        for name in stopped[:-STOPPED_KEPT]:
+            del self.links[name], self._tasks[name]
         link_settings = LinkSettings(
             conn=conn,
             url=settings.ws_url,

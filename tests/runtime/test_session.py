@@ -20,7 +20,7 @@ from l2_exporter.runtime.inbox import Inbox
 from l2_exporter.runtime.link import Link, LinkSettings
 from l2_exporter.runtime.pacing import limits_of
 from l2_exporter.runtime.rest import RestClient
-from l2_exporter.runtime.session import Session, SessionSettings
+from l2_exporter.runtime.session import STOPPED_KEPT, Session, SessionSettings
 from l2_exporter.runtime.status import describe
 from l2_exporter.simulator.exchange import Settings
 from l2_exporter.simulator.server import SimulatedExchange
@@ -253,6 +253,24 @@ def test_a_book_that_does_not_come_back_is_suspect_and_the_status_tells_it(tmp_p
     assert "l2_perps/BTC-USDT-SWAP is suspect" in diagnose(found, 1e9, Clock().wall_ns())
     assert [entry["reason"] for entry in ledger(tmp_path, "suspect")] == ["budget_spent"]
     assert lines(tmp_path) == {}
+
+
+def test_of_connections_that_are_gone_for_good_the_last_few_are_kept(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def act(session: Session, clock: SetClock) -> None:
+        await until(lambda: session.links and session.links["okx-1"].state == "open", "open")
+        for number in range(2, STOPPED_KEPT + 6):
+            session.join([("books", f"X{number}-USDT-SWAP")], {}, 1)
+            link = session.links[f"okx-{number}"]
+            link.close("disconnect: test", retire=True)
+            await until(lambda link=link: link.state == "stopped", "stopped")  # type: ignore[misc]
+        session.join([("books", "LAST-USDT-SWAP")], {}, 1)
+        names.extend(session.links)
+
+    attack(tmp_path, act)
+    newest = STOPPED_KEPT + 6
+    assert names == ["okx-1", *(f"okx-{number}" for number in range(newest - STOPPED_KEPT, newest + 1))]
 
 
 def test_a_link_ends_when_it_is_told_to_even_while_inputs_wait() -> None:
