@@ -1,5 +1,6 @@
 """Install the programs compared with, each into a place of its own below `.benchmarks/peers`."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,13 @@ def missing() -> dict[str, str]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     found = {"python": _python(), "node": _node()}
     return {place: why for place, why in found.items() if why is not None}
+
+
+def versions() -> dict[str, str]:
+    """Tell which version of each program is pinned."""
+    rows = [row.partition("==") for row in REQUIREMENTS.read_text().splitlines()]
+    pinned: dict[str, str] = json.loads(PACKAGE.read_text())["dependencies"]
+    return {name: version for name, _, version in rows} | pinned
 
 
 def _python() -> str | None:

@@ -12,6 +12,8 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from benchmarks.peers import install
 from benchmarks.retention import processor
 from benchmarks.speed import chart, measuring
 from benchmarks.speed.groups import GROUPS, Plan
+from benchmarks.speed.publish import published
 from benchmarks.speed.tables import markdown
 
 DRAWN = ("okx", "binance")
@@ -33,7 +36,18 @@ def surroundings(cpu: int | None) -> str:
     load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     pinned = "not pinned" if cpu is None else f"pinned to CPU {cpu}"
     machine = f"{processor()}, {os.cpu_count()} CPUs, {pinned}{load}, {platform.system()}"
-    return f"{datetime.now(UTC):%Y-%m-%d}; {machine}; Python {platform.python_version()}, orjson {orjson.__version__}"
+    versions = f"Python {platform.python_version()}, orjson {orjson.__version__}"
+    return f"{datetime.now(UTC):%Y-%m-%d}; {machine}; {versions}{_commit()}"
+
+
+def _commit() -> str:
+    """Name the state that is measured, where git can."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    command = [git, "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=measuring.ROOT, capture_output=True, text=True, check=False)
+    return f"; state {done.stdout.strip()}" if done.returncode == 0 else ""
 
 
 def arguments() -> argparse.Namespace:
@@ -47,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, help="of a light stream (default: 12000, quick 3000)")
     parser.add_argument("--seconds", type=float, default=60, help="that a live load is measured for (default: 60)")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures of OKX and Binance as SVG")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page, docs/BENCHMARKS.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures")
     return parser.parse_args()
 
@@ -54,6 +69,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     options = arguments()
+    if options.page is not None and not options.page.is_file():
+        raise SystemExit(f"{options.page} is not there: the tables are put into a page that has places for them")
     peers = install.missing() if options.peers else None
     rounds, frames = (5, 3000) if options.quick else (9, 12_000)
     plan = Plan(options.rounds or rounds, options.frames or frames, options.seconds, peers)
@@ -66,6 +83,8 @@ def main() -> None:
         print("\n" + "\n".join(markdown(table)), flush=True)
     if options.chart:
         chart.write([table for table in found if table.key.startswith(DRAWN)], options.chart)
+    if options.page:
+        options.page.write_text(published(options.page.read_text(encoding="utf-8"), about, found), encoding="utf-8")
     if options.json:
         told = {"about": about, "tables": [asdict(table) for table in found]}
         options.json.write_text(json.dumps(told, indent=1) + "\n")

@@ -17,16 +17,17 @@ FLOOR, DECODED, RECORDS, LINES = "`orjson.loads` alone", "the venue's events", "
 PARTS = (DECODED, RECORDS)
 REPLAY = "`l2-exporter replay`, whole process"
 STAGES = {FLOOR: "loads", DECODED: "decode", RECORDS: "feed", LINES: "line"}
+CRYPTOFEED, CCXT, TARDIS = (f"{name} {install.versions()[name]}" for name in ("cryptofeed", "ccxt", "tardis-dev"))
 PYTHON_PEERS = {
-    "ccxt": "ccxt.pro 4.5.90, its handler",
-    "cryptofeed": "cryptofeed 2.4.1, checksum off",
-    "cryptofeed-checked": "cryptofeed 2.4.1, checksum on",
-    "cryptofeed-backend": "cryptofeed 2.4.1, checksum on, its BackendBookCallback",
+    "ccxt": f"{CCXT}, its pro handler",
+    "cryptofeed": f"{CRYPTOFEED}, checksum off",
+    "cryptofeed-checked": f"{CRYPTOFEED}, checksum on",
+    "cryptofeed-backend": f"{CRYPTOFEED}, checksum on, its BackendBookCallback",
 }
 NODE_PEERS = {
     "parse": "`JSON.parse` of node alone",
-    "tardis-book": "tardis-dev 13.35.3, its OrderBook",
-    "tardis-snapshots": "tardis-dev 13.35.3, its computeBookSnapshots",
+    "tardis-book": f"{TARDIS}, its OrderBook",
+    "tardis-snapshots": f"{TARDIS}, its computeBookSnapshots",
 }
 CHECKED = ("cryptofeed-checked", "cryptofeed-backend")
 

@@ -9,7 +9,6 @@ import argparse
 import gc
 import hashlib
 import json
-import resource
 import shutil
 import sys
 import tempfile
@@ -166,6 +165,8 @@ def inputs(path: Path) -> list[TapeLine]:
 
 def main() -> None:
     """Serve runs until nobody asks any more."""
+    import resource  # Windows has none, and tests import this module there
+
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.product", description=__doc__.splitlines()[0])
     parser.add_argument("stage", choices=("loads", "decode", "feed", "line"))
     parser.add_argument("tape", type=Path)

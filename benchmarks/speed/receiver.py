@@ -16,15 +16,13 @@ from pathlib import Path
 
 from websockets.asyncio.client import connect
 
-from benchmarks.streams.okx import instruments
+from benchmarks.streams.okx import CONNECTS_PER_S, PER_CONNECTION, instruments
 from l2_exporter.archive.tape import TapeLine
 from l2_exporter.cli.main import cli
 from l2_exporter.core.commands import Command
 from l2_exporter.runtime.recorder import Recorder
 
 STAMP = slice(-20, -1)
-PER_CONNECTION = 25
-CONNECTS_PER_S = 3
 
 
 class Watch:

@@ -47,6 +47,9 @@ class Table:
 
 def markdown(table: Table) -> Iterator[str]:
     """Write a table, its goals, and what is missing from it."""
+    if not table.figures and not table.rows:
+        yield f"{table.title}."
+        return
     yield f"{table.title}:"
     yield ""
     yield f"<!-- figures: speed {table.key} -->"

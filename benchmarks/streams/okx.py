@@ -12,6 +12,9 @@ URL = "wss://ws.okx.com:8443/ws/v5/public"
 CHECKED = 25
 FIRST_SEQ = 8_000_000_000
 STEP = 7
+PER_CONNECTION = 25
+CONNECTS_PER_S = 3
+"""How many books the product has on a connection, and how many connections it opens in a second."""
 
 Row = list[str]
 

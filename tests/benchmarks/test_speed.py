@@ -12,8 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.speed import chart, measuring
+from benchmarks.speed.groups import GROUPS
 from benchmarks.speed.measuring import Case, Figure
 from benchmarks.speed.product import digest_of
+from benchmarks.speed.publish import published
 from benchmarks.speed.tables import Goal, Table, markdown, rounded
 from benchmarks.streams import binance, okx, orders, walk
 from benchmarks.streams.lines import Line, line
@@ -174,6 +176,10 @@ def test_tables_say_what_was_found_and_what_was_missed() -> None:
     )
 
 
+def test_what_was_not_measured_has_a_sentence() -> None:
+    assert [*markdown(Table("live", "Live: not measured, it needs Linux"))] == ["Live: not measured, it needs Linux."]
+
+
 def test_rates_have_three_digits() -> None:
     assert [rounded(rate) for rate in (123_456, 99_949, 1_005.5, 0.4)] == [123_000, 99_900, 1_010, 0]
 
@@ -186,3 +192,22 @@ def test_a_chart_shows_whole_ways_only() -> None:
     ]  # fmt: skip
     widths = [float(bar.get("width", "")) for bar in [*root.iter(f"{space}rect")][1:]]
     assert widths == pytest.approx([widths[2] / 10, widths[2] * 0.4, widths[2]], abs=0.1)
+
+
+def test_a_page_gets_new_tables_where_the_old_ones_stood() -> None:
+    old = "<!-- speed: okx -->\nold\n\nold\n<!-- end of okx -->\nC\n"
+    page = f"A\n<!-- speed: about -->\nold\n<!-- end of about -->\nB\n{old}"
+    assert published(page, "today", [TABLE]) == (
+        "A\n<!-- speed: about -->\nMeasured today.\n<!-- end of about -->\nB\n<!-- speed: okx -->\n"
+        + "\n".join(markdown(TABLE))
+        + "\n<!-- end of okx -->\nC\n"
+    )
+    with pytest.raises(SystemExit, match="no place for memory"):
+        published(page, "today", [Table("memory", "Memory")])
+
+
+def test_the_page_has_a_place_for_every_group() -> None:
+    page = (ROOT / "docs/BENCHMARKS.md").read_text(encoding="utf-8")
+    for key in GROUPS:
+        assert f"<!-- speed: {key} -->\n" in page
+        assert f"\n<!-- end of {key} -->\n" in page
