@@ -12,6 +12,11 @@ from decimal import Decimal
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, fits_float, is_zero
 from l2_exporter.core.events import BookPush, OrderChange, Push, Row
 
+MAX_LEVELS = 200_000
+"""Of a side that are held; the farthest go first. The deepest books known have some ten thousand."""
+MANY = 2000
+"""Changes of one message that are sorted first: one at a time, in a bad order, each would move the whole side."""
+
 
 class Side:
     """The levels of one side, best first.
@@ -51,6 +56,8 @@ class Side:
             rows = self._within(rows)
         if not self._exact and any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows):
             self._use_exact_keys()
+        if len(rows) > MANY:
+            rows = self._taken_out(rows)
         sign, keys, held, exact = self._sign, self._keys, self.rows, self._exact
         for row in rows:
             key = self._exact_key(row) if exact else sign * float(row[0])
@@ -65,6 +72,9 @@ class Side:
             elif not gone:
                 keys.insert(place, key)
                 held.insert(place, row)
+        if len(held) > MAX_LEVELS:
+            self.keep(MAX_LEVELS)
+            self.cover(MAX_LEVELS)
 
     def replace(self, rows: list[Row]) -> None:
         """Forget all levels and set these."""
@@ -113,6 +123,14 @@ class Side:
         other._limit, other.last_known = self._limit, self.last_known
         other.rows = self.rows.copy()
         return other
+
+    def _taken_out(self, rows: list[Row]) -> list[Row]:
+        """Take out all levels; return them and these rows best first, of one price in this order."""
+        sign, held = self._sign, self.rows
+        self._keys, self.rows = [], []
+        if self._exact:
+            return sorted([*held, *rows], key=self._exact_key)
+        return sorted([*held, *rows], key=lambda row: sign * float(row[0]))
 
     def _use_exact_keys(self) -> None:
         """Go over to Decimal keys: a price with more than 15 significant digits has come."""

@@ -12,6 +12,8 @@ from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.timetext import NS_PER_S
 
 HELD_LIMIT = 5_000
+HELD_ROWS = 400_000
+"""Of all deltas together: a venue's are a few rows each."""
 CONTAINED_WITHIN_NS = 10 * NS_PER_S
 """How much later than a REST book a delta may be dated that it contains: one has the time of a state, the other may
 have that of its sending."""
@@ -86,10 +88,11 @@ class Chain:
 class Holdback:
     """Deltas held back while a book is not live, each following the one before, for a REST book to continue with."""
 
-    __slots__ = ("_deltas",)
+    __slots__ = ("_deltas", "_rows")
 
     def __init__(self) -> None:
         self._deltas: deque[tuple[BookPush, Stamp]] = deque()
+        self._rows = 0
 
     @property
     def any(self) -> bool:
@@ -104,13 +107,15 @@ class Holdback:
             last = self._deltas[-1][0]
             if (last.prev_seq, last.seq) == (push.prev_seq, push.seq):
                 return
-            if last.seq != push.prev_seq or len(self._deltas) >= HELD_LIMIT:
-                self._deltas.clear()
+            if last.seq != push.prev_seq or len(self._deltas) >= HELD_LIMIT or self._rows >= HELD_ROWS:
+                self.clear()
         self._deltas.append((push, stamp))
+        self._rows += len(push.bids) + len(push.asks)
 
     def clear(self) -> None:
         """Let all go."""
         self._deltas.clear()
+        self._rows = 0
 
     def continuing(self, book: BookPush) -> list[tuple[BookPush, Stamp]] | None:
         """Return the deltas that continue a REST book, possibly none.
