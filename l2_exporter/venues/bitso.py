@@ -25,6 +25,8 @@ SLOTS = 4
 BOOK_PATH = "/v3/order_book"
 BOOKS_PATH = "/v3/available_books"
 SIDES = {0: "buy", 1: "sell"}
+ANSWERS = {"action", "error"}
+"""Members of answers to requests, which name the channel too; a push has none of them."""
 MOST_DIGITS = 18
 
 CHANNELS = {
@@ -114,7 +116,7 @@ class Bitso(NoChecksum):
         message = _loaded(frame)
         if type(message) is not dict:
             return [Other("not an object", known=False)]
-        if "payload" in message and message.get("type") == ORDERS:
+        if message.get("type") == ORDERS and not message.keys() & ANSWERS:
             return [_orders(message)]
         return [_answer(message)]
 
@@ -205,7 +207,7 @@ def _answer(message: dict[str, Any]) -> Event:
 
 
 def _orders(message: dict[str, Any]) -> BookPush:
-    inst, number, entries = text_of(message, "book"), message.get("sequence"), message["payload"]
+    inst, number, entries = text_of(message, "book"), message.get("sequence"), message.get("payload")
     if not inst:
         raise odd("Bitso", ORDERS, None, "book")
     changes = [_change(entry) for entry in entries] if type(entries) is list else [None]

@@ -86,7 +86,7 @@ def _change(kind: str, message: dict[str, Any]) -> tuple[OrderChange | None, lis
         return OrderChange(Change.MATCH, maker, side, price, size, maker=maker, taker=taker), wrong
     ident, reason = _needed(message, "order_id", wrong), text_of(message, "reason")
     if kind == "open":
-        if price is None or is_zero(price):
+        if price is None or (not wrong and is_zero(price)):
             wrong.append("price")
         return OrderChange(Change.SET, ident, side, price, _number(message, "remaining_size", wrong)), wrong
     if kind == "done":

@@ -22,6 +22,7 @@ from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_S
 from l2_exporter.core.venue import DATASETS, BookAsked, Connection, Venue
 from l2_exporter.simulator.wire import Send
 from tests.tools.contract import Subject, exchange_of, protocols
+from tests.tools.contract_keys import signed
 from tests.tools.listed import asked_for, codes_of, entrance
 
 every_protocol = pytest.mark.parametrize("subject", protocols(), ids=str)
@@ -63,7 +64,7 @@ def talk(name: str) -> Talk:
     path = entrance(exchange, venue, channel)
     conn, outputs = exchange.link_opened(path, exchange.now_ns)
     for text in [*connection.opened(), *connection.subscribe([(channel, inst) for inst in insts])]:
-        outputs += exchange.frame_received(conn, text, exchange.now_ns)
+        outputs += exchange.frame_received(conn, signed(venue, text, exchange.now_ns), exchange.now_ns)
     outputs += exchange.time_advanced(exchange.now_ns + 2 * NS_PER_S)
     frames = [output.data for output in outputs if isinstance(output, Send) and isinstance(output.data, str)]
     book_path = venue.book_path(channel, insts[0])

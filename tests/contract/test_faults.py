@@ -65,11 +65,14 @@ def test_books_are_subscribed_confirmed_and_recorded_and_nothing_is_declared(sub
         assert kinds[0] is (Kind.WHOLE if subject.channel.whole else FIRST[subject.channel.seeding])
         assert {*kinds[1:]} == {Kind.WHOLE if subject.channel.whole else Kind.DELTA}
     for inst in recording.insts:
-        flags = [line["flags"] for line in recording.lines if line["instId"] == inst]
-        assert len(flags) >= 10
+        lines = [line for line in recording.lines if line["instId"] == inst]
+        assert len(lines) >= 10
         always = [] if subject.channel.event_time else ["no_event_time"]
-        first = ["seeded_from_rest", *always] if subject.joins_rest else always
-        assert flags == [first] + [always] * (len(flags) - 1)
+        firsts = ["seeded_from_rest"] if subject.joins_rest else []
+        for place, line in enumerate(lines):
+            knowledge_ends = recording.orders is not None and recording.orders.ends_within(line)
+            wanted = [*(firsts if place == 0 else []), *always, *(["partial_depth"] if knowledge_ends else [])]
+            assert line["flags"] == wanted
 
 
 @every_channel

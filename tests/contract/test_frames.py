@@ -6,6 +6,7 @@ import pytest
 
 from l2_exporter.core.events import Event, Other, Refused
 from tests.tools.contract import Subject, begun, check, exchange_of, protocols, recorded, replayed
+from tests.tools.contract_keys import signed
 from tests.tools.listed import entrance
 from tests.tools.replaying import hour_files
 
@@ -61,6 +62,7 @@ def _answers(subject: Subject, texts: tuple[str, ...]) -> list[Event]:
     exchange = exchange_of(subject, "")
     path = entrance(exchange, subject.venue, subject.channel.name)
     conn, _ = exchange.link_opened(path, exchange.now_ns)
-    outputs = [output for text in texts for output in exchange.frame_received(conn, text, exchange.now_ns)]
+    spoken = [signed(subject.venue, text, exchange.now_ns) for text in texts]
+    outputs = [output for text in spoken for output in exchange.frame_received(conn, text, exchange.now_ns)]
     connection = subject.venue.connection({})
     return [event for output in outputs for event in connection.decode(getattr(output, "data", ""))]

@@ -22,9 +22,9 @@ def one_of_a_kind() -> list[Subject]:
     """List the first channel of each way to prove and to begin a book, and those whose numbers stand elsewhere."""
     kinds: dict[object, Subject] = {}
     for each in protocols():
-        if not each.channel.orders:
-            has_own_numbers = each.venue.name in {*LINK_NUMBERS, *CHANGE_NUMBERS}
-            kinds.setdefault((each.proof, each.joins_rest, each.channel.whole, has_own_numbers), each)
+        has_own_numbers = each.venue.name in {*LINK_NUMBERS, *CHANGE_NUMBERS}
+        kind = (each.proof, each.joins_rest, each.channel.whole, each.channel.orders, has_own_numbers)
+        kinds.setdefault(kind, each)
     return [*kinds.values()]
 
 
@@ -44,7 +44,7 @@ JUMPS = {
 
 
 def judge(recording: Recording) -> Causes:
-    return Causes(recording.subject.channel, recording.wired, recording.evidence)
+    return recording.causes
 
 
 def claim(conn: str, at: str, reason: str, inst: str) -> Window:

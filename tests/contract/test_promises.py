@@ -1,5 +1,6 @@
 """What every venue promises as data: channels, limits, ids; and that both sides of the wire agree on it."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -109,6 +110,11 @@ def test_path_of_a_book_names_the_book_it_asks_for(subject: Subject) -> None:
         wanted = channel.seed_levels if channel.seeding is Seeding.REST else channel.depth
         assert asked == BookAsked(inst, wanted)
         book = venue.decode_book(channel.name, inst, exchange.request_received(path, exchange.now_ns).body)
+        if channel.orders:
+            orders = exchange.truth.order_book(inst, book.seq or 0)
+            assert orders is not None
+            assert (book.event_ns, book.bids, book.asks) == (orders.ts_ns, _lists(orders.bids), _lists(orders.asks))
+            continue
         truth = exchange.truth.book(inst, book.seq or 0)
         assert truth is not None
         assert levels(book.bids) == levels(truth.bids or ())[:wanted]
@@ -136,3 +142,7 @@ def test_what_is_listed_is_what_ids_say(subject: Subject) -> None:
         # Some venues have no grid but so many significant digits; then none of their instruments has one.
         assert (one.tick, one.lot) == (theirs.tick.step if has_ticks else None, theirs.lot.step if has_lots else None)
     assert {*codes_of(exchange, venue, [*exchange.instruments])} <= {*exchange.instruments}
+
+
+def _lists(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[*row] for row in rows]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from l2_exporter.archive.layout import Vault
 from l2_exporter.archive.tapeorder import read_tapes
@@ -29,6 +29,7 @@ from l2_exporter.simulator.truth import FaultLine, Rows, Truth
 from l2_exporter.simulator.wire import Kind, Push
 from l2_exporter.venues.registry import VENUES, line_rules
 from tests.tools.contract_causes import Causes, damaged
+from tests.tools.contract_episodes import OrderArchive
 from tests.tools.replaying import hour_files
 from tests.tools.truth import LOSING, Evidence, Window, ms, same_archive
 from tests.tools.wired import Plan, Wired
@@ -98,16 +99,27 @@ def defaults() -> list[Subject]:
 
 
 def protocols() -> list[Subject]:
-    """List the default channels, and those of changes whose proof is another: the venue speaks another protocol there.
+    """List the default channels, and those of changes on which the venue speaks another protocol.
 
-    Channels that differ from the default in depth or pace, are whole books each time or tell of single orders go
-    through the clean run, the lost update and the soak.
+    Those have another proof, or tell of single orders where the default does not. Channels that differ from these in
+    depth or pace, or are whole books each time, go through the clean run, the lost update and the soak.
     """
-    proofs = {each.venue.name: each.proof for each in defaults()}
-    usual = {str(each) for each in defaults()}
-    others = [each for each in subjects() if not each.channel.whole and not each.channel.orders]
-    named = usual | {str(each) for each in others if each.proof != proofs[each.venue.name]}
-    return [each for each in subjects() if str(each) in named]
+    kinds: dict[str, set[object]] = {}
+    found = []
+    for each in subjects():
+        known, kind = kinds.setdefault(each.venue.name, set()), (each.proof, each.channel.orders)
+        if not known or (kind not in known and not each.channel.whole):
+            known.add(kind)
+            found.append(each)
+    return found
+
+
+class Update(NamedTuple):
+    """An update of a book, by its number; `ts` is its event time in milliseconds."""
+
+    inst: str
+    seq: int
+    ts: int
 
 
 @dataclass(frozen=True)
@@ -125,8 +137,16 @@ class Recording:
         return Evidence(self.vault, self.wired.exchange.truth, self.insts)
 
     @cached_property
+    def orders(self) -> OrderArchive | None:
+        """What is recorded beside the levels, of a channel of orders."""
+        channel = self.subject.channel
+        return OrderArchive(self.vault, self.wired, channel, self.insts) if channel.orders else None
+
+    @cached_property
     def lines(self) -> list[Json]:
-        """Every line of every book."""
+        """Every line of levels of every book."""
+        if self.orders is not None:
+            return [line for inst in self.insts for line in self.orders.levels(inst)]
         return [json.loads(line) for lines in hour_files(self.vault).values() for line in lines]
 
     def losses(self) -> list[tuple[str, str]]:
@@ -155,7 +175,9 @@ class Recording:
         return Counter(fault.fault for fault in self.wired.exchange.truth.faults)
 
     def wrong(self) -> list[Json]:
-        """List the lines that are not the exchange's book at their time."""
+        """List the lines that are not the exchange's book at their time, those of orders and their events too."""
+        if self.orders is not None:
+            return self.orders.wrong(self.lines)
         return [line for line in self.lines if not self._is_true(line)]
 
     def _is_true(self, line: Json) -> bool:
@@ -179,8 +201,11 @@ class Recording:
     def _splits(self) -> bool:
         """Whether a change comes in several frames, so that the last lines before a loss can lack some of them.
 
-        Where the last of them is lost nobody can know it before the next change, which may come after a deadline.
+        Where the last of them is lost nobody can know it before the next change, which may come after a deadline. Of
+        single orders several messages can be of one moment.
         """
+        if self.subject.channel.orders:
+            return True
         return any(max(Counter(times).values()) > MOST_TELLINGS for times in self.wired.arrived.values() if times)
 
     @cached_property
@@ -204,28 +229,36 @@ class Recording:
         for inst in self.insts:
             known = self.evidence.first_live.get(inst)
             newest = max(self.wired.arrived[inst], default=0) // NS_PER_MS
-            for ts in self._lost(inst):
-                noticed = known is not None and known < ts < newest
-                if noticed and not any(self._is_within(ts, window) for window in self.evidence.windows[inst]):
-                    found.append((inst, ts))
+            for step in self._lost(inst):
+                noticed = known is not None and known < step.ts < newest
+                is_declared = any(self._is_within(step.ts, window) for window in self.evidence.windows[inst])
+                if (noticed and not is_declared) or (self.orders is not None and self.orders.spans(inst, step.seq)):
+                    found.append((inst, step.ts))
         return found
 
     def _is_within(self, ts: int, window: Window) -> bool:
         """Tell whether an update of this moment may be missing; part of it, where it comes in several frames."""
         return window.holds(ts) or (self._splits and ts == window.since)
 
-    def _lost(self, inst: str) -> list[int]:
-        """List the event times of updates that one connection at least did not get, or not in time."""
-        late = [ts for ts in self._hit(inst, ["reorder"]) if self._is_overtaken(inst, ts * NS_PER_MS)]
+    def _lost(self, inst: str) -> list[Update]:
+        """List the updates that one connection at least did not get, or not in time."""
+        late = [step for step in self._hit(inst, ["reorder"]) if self._is_overtaken(step)]
         return [*self._hit(inst, LOST_BY), *late]
 
-    def _hit(self, inst: str, faults: Sequence[str]) -> list[int]:
-        """List the event times of updates to which one of these faults was done."""
-        truth = self.wired.exchange.truth
-        hits = [fault for fault in truth.faults if fault.inst == inst and fault.fault in faults]
-        hits = [fault for fault in hits if not self._came_elsewhere(fault)]
-        steps = [truth.book(inst, fault.seq_to or 0) for fault in hits if fault.seq_from != fault.seq_to]
-        return [step.ts for step in steps if step is not None]
+    def _hit(self, inst: str, faults: Sequence[str]) -> list[Update]:
+        """List the updates to which one of these faults was done."""
+        hits = [fault for fault in self.wired.exchange.truth.faults if fault.inst == inst and fault.fault in faults]
+        hits = [fault for fault in hits if fault.seq_from != fault.seq_to and not self._came_elsewhere(fault)]
+        moments = [(fault.seq_to or 0, self._time(inst, fault.seq_to or 0)) for fault in hits]
+        return [Update(inst, seq, ts) for seq, ts in moments if ts is not None]
+
+    def _time(self, inst: str, seq: int) -> int | None:
+        """Tell the event time of an update, in milliseconds; None: it is forgotten."""
+        if self.orders is not None:
+            story = self.orders.stories[inst]
+            return story.messages[story.places[seq]].ts_ns // NS_PER_MS if seq in story.places else None
+        step = self.wired.exchange.truth.book(inst, seq)
+        return None if step is None else step.ts
 
     def _came_elsewhere(self, fault: FaultLine) -> bool:
         """Tell whether an update that one connection lacks came on another: two had the book then."""
@@ -239,43 +272,56 @@ class Recording:
         """The books that came, whatever was done to them, in order, each with its connection as the exchange has it."""
         return [(heard.remote, heard.push) for heard in self.wired.heard if heard.push is not None]
 
-    def _is_overtaken(self, inst: str, ts_ns: int) -> bool:
+    def _is_overtaken(self, step: Update) -> bool:
         """Tell whether a later update came before this one, if it came at all."""
-        arrived = self.wired.arrived[inst]
-        before = arrived[: arrived.index(ts_ns)] if ts_ns in arrived else arrived
-        return any(other > ts_ns for other in before)
+        if self.orders is not None:
+            places = self.orders.stories[step.inst].places
+            came = [places[push.seq] for _, push in self._came if push.inst == step.inst]
+            ours = places[step.seq]
+        else:
+            came, ours = self.wired.arrived[step.inst], step.ts * NS_PER_MS
+        before = came[: came.index(ours)] if ours in came else came
+        return any(other > ours for other in before)
 
     def unexcused(self) -> list[Json]:
         """List the wrong lines of episodes in which nothing was missing, where what is missing shows by nothing."""
         found = []
         for line in self.wrong():
             since, at = ms(line["live_since_utc"]) or 0, ms(line["timestamp_utc"]) or 0
-            if not any(since < ts <= at for ts in self._lost(line["instId"])):
+            if not any(since < step.ts <= at for step in self._lost(line["instId"])):
                 found.append(line)
         return found
 
     def behind(self) -> list[str]:
         """List the live books whose newest line is older than what came for them, intact, on their connection."""
-        found = []
+        keepers = self.wired.recorder.feed.keepers
+        live = [inst for inst, standing in zip(self.insts, self.standing(), strict=True) if standing is Standing.LIVE]
+        conns = {inst: keepers[self.subject.channel.name, inst].says.conn for inst in live}
+        found = [] if self.orders is None else self.orders.behind(conns)
         spoiled = damaged(self.wired)
-        for inst, standing in zip(self.insts, self.standing(), strict=True):
+        for inst, conn in conns.items():
             newest = [line["timestamp_utc"] for line in self.lines if line["instId"] == inst]
-            conn = self.wired.recorder.feed.keepers[self.subject.channel.name, inst].says.conn
             times = [
                 heard.push.ts_ns // NS_PER_MS
                 for place, heard in enumerate(self.wired.heard)
                 if heard.push is not None and (heard.conn, heard.push.inst) == (conn, inst) and place not in spoiled
             ]
-            if standing is Standing.LIVE and (ms(max(newest, default=None)) or 0) < max(times, default=0):
+            if (ms(max(newest, default=None)) or 0) < max(times, default=0):
                 found.append(inst)
         return found
 
     def uncaused(self) -> list[Window]:
         """List the declared losses that nothing justifies: the rule stands at the head of `contract_causes`."""
-        causes = Causes(self.subject.channel, self.wired, self.evidence)
+        causes = self.causes
         return [
             window for inst in self.insts for window in self.evidence.windows[inst] if not causes.justify(inst, window)
         ]
+
+    @property
+    def causes(self) -> Causes:
+        """What judges the declared losses."""
+        begun = None if self.orders is None else self.orders.begun
+        return Causes(self.subject.channel, self.wired, self.evidence, begun)
 
 
 def _lies_between(held: Levels, before: Levels, after: Levels) -> bool:
@@ -311,7 +357,7 @@ def begun(subject: Subject, vault: Path, faults: str = "", seed: int = 1, interv
     """Prepare a run."""
     exchange = exchange_of(subject, faults, seed, interval_ms)
     insts = tuple(exchange.instruments)
-    plan = Plan(insts, SHARING, subject.channel.name, seed, cadence_ns=NS_PER_S)
+    plan = Plan(insts, SHARING, subject.channel.name, seed, cadence_ns=NS_PER_S, order_books_ns=4 * NS_PER_S)
     return Recording(subject, Wired(exchange, vault, plan), vault, insts)
 
 

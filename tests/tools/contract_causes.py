@@ -28,7 +28,8 @@ No other loss is justified.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from l2_exporter.core.timetext import NS_PER_MS, utc_ns
 from l2_exporter.core.venue import Channel, Continuity, Scope
@@ -57,15 +58,28 @@ CHANGE_NUMBERS: Mapping[str, Callable[[Any], object]] = {
 """Where a frame has its number, for venues that tell each change of a step by itself, each one more than the last."""
 
 
+class Begin(NamedTuple):
+    """The book an episode began with: its time, and of orders the place of the message it stands behind, if known."""
+
+    ms: int
+    place: int | None
+
+
+Begun = Callable[[str, str], int | None]
+"""Tells the place of the message behind which an episode of an instrument began, by its `live_since_utc`."""
+
+
 class Causes:
     """The judge of one run.
 
     Args:
         channel: what was recorded.
+        begun: of a channel of orders, where several messages are of one moment.
     """
 
-    def __init__(self, channel: Channel, wired: Wired, evidence: Evidence) -> None:
+    def __init__(self, channel: Channel, wired: Wired, evidence: Evidence, begun: Begun | None = None) -> None:
         self._channel = channel
+        self._begun = begun
         self._wired = wired
         self._evidence = evidence
         self._places = {(heard.conn, heard.recv_ns // NS_PER_US): place for place, heard in enumerate(wired.heard)}
@@ -74,8 +88,8 @@ class Causes:
 
     def justify(self, inst: str, window: Window) -> bool:
         """Tell whether a declared loss of a book follows from what happened."""
-        reason, begun_ms = window.gap["reason"], self._begun_ms(inst, window)
-        if begun_ms is None:
+        reason, begin = window.gap["reason"], self._begin(inst, window)
+        if begin is None:
             return False
         if reason in ENDS_OF_LINKS:
             return self._link_ended(window)
@@ -83,11 +97,11 @@ class Causes:
         if place is None:
             return False
         judges = {"sequence": self._sequence, "checksum": self._checksum, "venue_reset": self._reset}
-        return reason in judges and judges[reason](inst, place, begun_ms)
+        return reason in judges and judges[reason](inst, place, begin)
 
     # ---- sequence ---------------------------------------------------------------------------------------------------
 
-    def _sequence(self, inst: str, place: int, begun_ms: int) -> bool:
+    def _sequence(self, inst: str, place: int, begin: Begin) -> bool:
         heard = self._wired.heard[place]
         if self._channel.continuity is Continuity.NONE:
             return place in self._damaged or is_no_message(heard.data)
@@ -97,8 +111,9 @@ class Causes:
         if self._channel.scope is Scope.LINK:
             return place in self._skipping
         proven = self._channel.continuity is Continuity.SEQUENCE
-        breaks = self._breaks_off(place, begun_ms) or self._is_late(place) or self._began_late(inst, place, begun_ms)
-        return proven and is_own and breaks
+        if not proven or not is_own:
+            return False
+        return self._breaks_off(inst, place, begin) or self._is_late(place) or self._began_late(inst, place, begin)
 
     def _skips(self) -> frozenset[int]:
         """Find the frames whose number leaves some out on their connection."""
@@ -113,18 +128,36 @@ class Causes:
                 newest[heard.remote] = max(last, number)
         return frozenset(found)
 
-    def _breaks_off(self, place: int, begun_ms: int) -> bool:
+    def _breaks_off(self, inst: str, place: int, begin: Begin) -> bool:
         """Tell whether an update does not follow the one before it, nor the book its episode began with."""
-        inst, (prev, seq) = self._inst(place), self._numbers(place)
+        prev, seq = self._numbers(place)
         if prev is None:
             return False
-        followed = self._evidence.truth.book(inst or "", prev)
-        if followed is not None and followed.ts <= begun_ms and not self._began_within(followed, place, begun_ms):
+        followed = self._evidence.truth.book(inst, prev)
+        is_held = followed is not None and not self._is_behind(inst, followed.seq, followed.ts, begin)
+        if followed is not None and is_held and not self._began_within(followed, place, begin):
             return False
         last = next((self._numbers(other) for other in reversed(range(place)) if self._precedes(other, place)), None)
         return last is None or (last[1] != prev and last != (prev, seq))
 
-    def _began_late(self, inst: str, place: int, begun_ms: int) -> bool:
+    def _is_behind(self, inst: str, seq: int, ts_ms: int, begin: Begin) -> bool:
+        """Tell whether an update is later than the book an episode began with."""
+        if self._begun is None:
+            return ts_ms > begin.ms
+        if begin.place is None:
+            return ts_ms >= begin.ms  # which of the messages of that moment it held stands nowhere
+        return self._order_places[inst][seq] > begin.place
+
+    @cached_property
+    def _order_places(self) -> dict[str, dict[int, int]]:
+        """The places of messages of orders, by instrument and number; numbers may be reset."""
+        truth = self._evidence.truth
+        return {
+            inst: {message.seq: place for place, message in enumerate(truth.order_messages(inst))}
+            for inst in self._evidence.insts
+        }
+
+    def _began_late(self, inst: str, place: int, begin: Begin) -> bool:
         """Tell whether a later update than the book the episode began with had come before it began."""
         lives = [line["at"] for line in self._evidence.ledger if line["kind"] == "live" and line["instId"] == inst]
         heard = self._wired.heard
@@ -132,14 +165,14 @@ class Causes:
             (utc_ns(at) for at in lives if utc_ns(at) < heard[place].recv_ns // NS_PER_US * NS_PER_US), default=0
         )
         return any(
-            heard[other].recv_ns < begun_ns and self._made(other)[0] // NS_PER_MS > begun_ms
+            heard[other].recv_ns < begun_ns and self._is_behind(inst, push.seq, push.ts_ns // NS_PER_MS, begin)
             for other in range(place)
-            if self._precedes(other, place)
+            if self._precedes(other, place) and (push := heard[other].push) is not None
         )
 
-    def _began_within(self, step: BookLine, place: int, begun_ms: int) -> bool:
+    def _began_within(self, step: BookLine, place: int, begin: Begin) -> bool:
         """Tell whether the episode began with some changes of a step, which had come, and may lack the others."""
-        if self._wired.exchange.settings.venue not in CHANGE_NUMBERS or step.ts != begun_ms:
+        if self._wired.exchange.settings.venue not in CHANGE_NUMBERS or step.ts != begin.ms:
             return False
         return any(push.seq == step.seq and push.ts_ns // NS_PER_MS == step.ts for push in self._before(place))
 
@@ -167,23 +200,23 @@ class Causes:
 
     # ---- other reasons ----------------------------------------------------------------------------------------------
 
-    def _checksum(self, inst: str, place: int, begun_ms: int) -> bool:
+    def _checksum(self, inst: str, place: int, begin: Begin) -> bool:
         heard = self._wired.heard[place]
         if heard.push is None or heard.push.inst != inst:
             return False
         until_ms = heard.push.ts_ns // NS_PER_MS
-        wrong = self._done(MADE_WRONG, inst, heard.remote, begun_ms, until_ms)
+        wrong = self._done(MADE_WRONG, inst, heard.remote, begin.ms, until_ms)
         if self._channel.continuity is not Continuity.CHECKSUM:
             return self._channel.checksum and len(wrong) >= MISMATCH_LIMIT
-        return bool(wrong or self._done(TAKEN_OR_LATE, inst, heard.remote, begun_ms, until_ms))
+        return bool(wrong or self._done(TAKEN_OR_LATE, inst, heard.remote, begin.ms, until_ms))
 
-    def _reset(self, inst: str, place: int, begun_ms: int) -> bool:
+    def _reset(self, inst: str, place: int, begin: Begin) -> bool:
         push = self._wired.heard[place].push
         if place in self._damaged or push is None or push.inst != inst or push.kind is not Kind.SNAPSHOT:
             return False
         before = self._before(place)
         if not before:
-            return begun_ms != push.ts_ns // NS_PER_MS
+            return begin.ms != push.ts_ns // NS_PER_MS
         return (push.seq, push.ts_ns) != (before[-1].seq, before[-1].ts_ns)
 
     def _link_ended(self, window: Window) -> bool:
@@ -202,11 +235,14 @@ class Causes:
 
     # ---- what arrived -----------------------------------------------------------------------------------------------
 
-    def _begun_ms(self, inst: str, window: Window) -> int | None:
-        """Return the book time at which the episode began that a loss ended; None: the book was not live."""
+    def _begin(self, inst: str, window: Window) -> Begin | None:
+        """Tell how the episode began that a loss ended; None: the book was not live."""
         told = [line for line in self._evidence.ledger if line["kind"] in ("live", "gap") and line["instId"] == inst]
         last = next((line for line in reversed(told) if line["at"] < window.gap["at"]), None)
-        return None if last is None or last["kind"] == "gap" else ms(last["until_event"])
+        at_ms = None if last is None or last["kind"] == "gap" else ms(last["until_event"])
+        if last is None or at_ms is None:
+            return None
+        return Begin(at_ms, None if self._begun is None else self._begun(inst, last["until_event"]))
 
     def _inst(self, place: int) -> str | None:
         push = self._wired.heard[place].push

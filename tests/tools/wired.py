@@ -25,12 +25,13 @@ from l2_exporter.core.state import Counts
 from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
 from l2_exporter.core.venue import Venue
 from l2_exporter.runtime.link import input_line
-from l2_exporter.runtime.recorder import Recorder
+from l2_exporter.runtime.recorder import Recorder, venue_continuity
 from l2_exporter.runtime.session import spread
 from l2_exporter.runtime.tapedpast import describe_past
 from l2_exporter.simulator.exchange import Exchange
 from l2_exporter.simulator.wire import Freeze, Output, Push, Reply, Send
 from l2_exporter.venues.registry import venue_named
+from tests.tools.contract_keys import headers, signed
 from tests.tools.listed import SOCKET, codes_of, entrance, ws_path
 
 REST = "https://simulated.invalid"
@@ -106,6 +107,7 @@ class Plan:
     seed: int = 1
     skew_ns: int = -1500 * NS_PER_MS
     cadence_ns: int = 2 * NS_PER_S
+    order_books_ns: int = 60 * NS_PER_S
     run: str = "r1"
 
 
@@ -121,7 +123,9 @@ class Wired:
         ended: the ends of connections, in order.
     """
 
-    def __init__(self, exchange: Exchange, vault: Path, plan: Plan, venue: Venue | None = None) -> None:
+    def __init__(
+        self, exchange: Exchange, vault: Path, plan: Plan, venue: Venue | None = None, disk: Disk | None = None
+    ) -> None:
         self.exchange = exchange
         self.now_ns = self._start_ns = exchange.now_ns
         self.plan = plan
@@ -138,12 +142,13 @@ class Wired:
         self.channel = plan.channel or next(iter(self._venue.channels))
         self._path = ws_path(exchange, self._venue, self.channel)
         self._codes = codes_of(exchange, self._venue, plan.insts)
-        self._archive = Archive(Vault(vault), self._venue.name)
+        disk = disk or Disk()
+        self._archive = Archive(Vault(vault), self._venue.name, disk=disk, continuity_of=venue_continuity(self._venue))
         books = [(self.channel, inst) for inst in plan.insts]
         self.connections = spread(self._venue.name, books, plan.per_connection)
         self.recorder = Recorder(Feed(self._venue, self._settings(), self._archive.past), self._archive, "live")
         self._archive.begin()
-        self._tape = TapeFiles(Disk(), Vault(vault), self._venue.name, plan.run, self._start_line())
+        self._tape = TapeFiles(disk, Vault(vault), self._venue.name, plan.run, self._start_line())
         self._obey(self.recorder.started(self._stamp(), {}))
 
     def run(self, seconds: float) -> None:
@@ -232,6 +237,7 @@ class Wired:
     def _settings(self) -> CoreSettings:
         return CoreSettings(
             cadence_ns=self.plan.cadence_ns,
+            order_books_ns=self.plan.order_books_ns,
             connections=self.connections,
             only=frozenset(book for books in self.connections.values() for book in books),
             jitter_seed=self.plan.seed,
@@ -248,6 +254,7 @@ class Wired:
             "venue": self._venue.name,
             "cadence_ms": self.plan.cadence_ns // NS_PER_MS,
             "depth": 400,
+            "order_books_ms": self.plan.order_books_ns // NS_PER_MS,
             "grace_ms": 1000,
             "jitter_seed": self.plan.seed,
             "connections": self.connections,
@@ -285,12 +292,14 @@ class Wired:
 
         def arrive() -> None:
             if remote is not None:
-                self._carry(self.exchange.frame_received(remote, text, self.now_ns))
+                spoken = signed(self._venue, text, self._stamp().recv_ns or 0)
+                self._carry(self.exchange.frame_received(remote, spoken, self.now_ns))
 
         self._later(5 * NS_PER_MS, arrive)
 
     def _fetch(self, command: FetchBook) -> None:
-        reply = self.exchange.request_received(command.path, self.now_ns)
+        proof = headers(self._venue, command.path, self._stamp().recv_ns or 0)
+        reply = self.exchange.request_received(command.path, self.now_ns, headers=proof)
         if reply.hangs or reply.delay_ns > REST_DEADLINE_NS:
             reply = Reply(0, "no answer in time", delay_ns=REST_DEADLINE_NS)
 

@@ -14,6 +14,7 @@ from l2_exporter.simulator.exchange import Exchange, Settings
 from l2_exporter.simulator.truth import BookLine, Truth
 from l2_exporter.simulator.wire import Output, Send
 from l2_exporter.venues.registry import venue_named
+from tests.tools.contract_keys import headers, signed
 from tests.tools.listed import entrance
 
 START_NS = 1_795_000_000 * NS_PER_S
@@ -31,17 +32,18 @@ class InMemory:
     def __init__(
         self, venue: str, channel: str, insts: Sequence[str], faults: str = "", interval_ms: int = 200
     ) -> None:
+        self._venue = venue_named(venue)
         settings = Settings(venue, 3, tuple(insts), interval_ms * NS_PER_MS, faults)
         self.exchange = Exchange(settings, START_NS, Truth(with_rows=True))
         books = [(channel, inst) for inst in insts]
-        self.feed = Feed(venue_named(venue), CoreSettings(connections={CONN: books}, jitter_seed=1), NoHistory())
+        self.feed = Feed(self._venue, CoreSettings(connections={CONN: books}, jitter_seed=1), NoHistory())
         self.lines: list[SnapshotRecord] = []
         self.ledger: list[LedgerRecord] = []
         self.sent: list[str] = []
         self.pushes: list[str] = []
         self.ended: list[Output] = []
         self._obey(self.feed.started(self.stamp()))
-        self.remote, outputs = self.exchange.link_opened(entrance(self.exchange, venue_named(venue), channel), START_NS)
+        self.remote, outputs = self.exchange.link_opened(entrance(self.exchange, self._venue, channel), START_NS)
         self._obey(self.feed.link_opened(CONN, None, "live", self.stamp()))
         self._hear(outputs)
 
@@ -87,11 +89,13 @@ class InMemory:
             elif isinstance(each, LedgerRecord):
                 self.ledger.append(each)
             elif isinstance(each, FetchBook):
-                reply = self.exchange.request_received(each.path, self.exchange.now_ns)
+                now_ns = self.exchange.now_ns
+                reply = self.exchange.request_received(each.path, now_ns, headers=headers(self._venue, each.path, now_ns))
                 self._obey(self.feed.book_replied(each.path, reply.status, reply.body, self.stamp()))
             elif isinstance(each, SendFrame):
                 self.sent.append(each.text)
-                self._hear(self.exchange.frame_received(self.remote, each.text, self.exchange.now_ns))
+                text = signed(self._venue, each.text, self.exchange.now_ns)
+                self._hear(self.exchange.frame_received(self.remote, text, self.exchange.now_ns))
 
     def methods(self, key: str) -> list[str]:
         """Return one member of every text that was said."""

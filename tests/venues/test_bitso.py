@@ -147,6 +147,14 @@ def test_what_lacks_a_promise_is_a_schema_error(entry: object, members: dict[str
     assert raised.value.inst == (None if missing == ("book",) else INST)
 
 
+def test_a_push_whose_payload_has_another_name_is_a_schema_error_and_no_unknown_frame() -> None:
+    with pytest.raises(SchemaError) as raised:
+        BITSO.decode(frame(OPEN).replace('"payload":', '"entries":'))
+    assert (raised.value.missing, raised.value.inst) == (("payload",), INST)
+    refusal = {"action": "subscribe", "type": "diff-orders", "error": "This book is not supported - x", "time": 1}
+    assert BITSO.decode(json.dumps(refusal)) == [Refused("error", "This book is not supported - x")]
+
+
 def test_control_frames() -> None:
     ok = {"action": "subscribe", "response": "ok", "time": 1, "type": "diff-orders"}
     assert BITSO.decode(json.dumps(ok | {"book": INST})) == [Subscribed("diff-orders", INST)]

@@ -166,6 +166,7 @@ def test_a_change_of_funds_and_what_has_no_number_of_full_change_nothing() -> No
     [
         ("open", {"order_id": MAKER, "price": "1"}, ("remaining_size",)),
         ("open", {"order_id": MAKER, "price": "0", "remaining_size": "1"}, ("price",)),
+        ("open", {"order_id": MAKER, "price": "", "remaining_size": "1"}, ("price",)),
         ("open", {"price": "1", "remaining_size": "1", "side": "both"}, ("side", "order_id")),
         ("match", {"maker_order_id": MAKER, "taker_order_id": "", "size": "1"}, ("taker_order_id",)),
         ("match", {"maker_order_id": MAKER, "taker_order_id": TAKER, "size": "-1"}, ("size",)),
