@@ -27,7 +27,7 @@ from l2_exporter.core.events import (
     Unsubscribed,
 )
 from l2_exporter.core.instrument import Instrument
-from l2_exporter.core.rows import are_rows
+from l2_exporter.core.rows import are_rows, sides_of
 from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_MS
 from l2_exporter.core.venue import BookAsked, Channel, Continuity, LinkRules
 from l2_exporter.venues import okx_instruments
@@ -216,18 +216,26 @@ class Okx:
 
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
         """Compute CRC-32, signed, of the best 25 levels: `bid price:size:ask price:size:...`, texts as sent."""
-        parts: list[str] = []
-        for bid, ask in zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]):
-            if bid is not None:
-                parts += bid[:2]
-            if ask is not None:
-                parts += ask[:2]
+        if len(bids) >= CHECKSUM_LEVELS <= len(asks):
+            # Filling every fourth place takes half the time of appending level by level.
+            parts = [""] * (4 * CHECKSUM_LEVELS)
+            best_bids, best_asks = bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]
+            parts[0::4], parts[1::4] = [row[0] for row in best_bids], [row[1] for row in best_bids]
+            parts[2::4], parts[3::4] = [row[0] for row in best_asks], [row[1] for row in best_asks]
+        else:
+            parts = _alternating(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
         unsigned = zlib.crc32(":".join(parts).encode())
         return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
 
     def checksum_given(self, checksum: int | None) -> bool:
         """Tell whether there is something to check: since 23 June 2026 the field is a constant 0."""
         return bool(checksum)
+
+
+def _alternating(bids: list[Row], asks: list[Row]) -> list[str]:
+    """List price and size of bids and asks in turn; the longer side goes on alone."""
+    pairs = zip_longest(bids, asks, fillvalue=())
+    return [text for pair in pairs for row in pair for text in row[:2]]
 
 
 def _control(message: dict[str, Any]) -> Event:
@@ -266,15 +274,19 @@ def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
 
 def _book(channel: str, inst: str, push: Push, book: dict[str, Any], *, by_number: bool = True) -> BookPush:
     get = book.get
-    seq, prev_seq, ts = get("seqId"), get("prevSeqId"), get("ts")
-    wrong = [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
-    wrong += [] if "ts" in book else ["ts"]
-    wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
+    bids, asks, ts = get("bids"), get("asks"), get("ts")
+    seq, prev_seq, checksum = get("seqId"), get("prevSeqId"), get("checksum")
+    sides = sides_of(bids, asks, SLOTS)
+    wrong = [] if sides is not None else [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
+    if "ts" not in book:
+        wrong.append("ts")
+    if not (_is_counter(seq) and _is_counter(prev_seq) and _is_counter(checksum)):
+        wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
     if push is not Push.WHOLE and by_number and (seq is None) != (prev_seq is None):
         wrong.append("seqId" if seq is None else "prevSeqId")
-    if wrong:
+    if wrong or sides is None:
         raise _odd(channel, inst, *wrong)
-    return BookPush(push, channel, inst, book["bids"], book["asks"], _event_ns(ts), seq, prev_seq, get("checksum"))
+    return BookPush(push, channel, inst, *sides, _event_ns(ts), seq, prev_seq, checksum)
 
 
 def _is_counter(value: Any) -> bool:
