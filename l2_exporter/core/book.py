@@ -13,8 +13,8 @@ class Book:
     __slots__ = ("asks", "bids")
 
     def __init__(self) -> None:
-        self.bids = Side(-1)
-        self.asks = Side(1)
+        self.bids = Side(-1.0)
+        self.asks = Side(1.0)
 
     def apply(self, bids: list[Row], asks: list[Row]) -> None:
         """Apply absolute changes to both sides."""
@@ -32,11 +32,13 @@ class Book:
 
     def summed(self, count: int) -> tuple[list[Row], list[Row]]:
         """Return what a checksum is made of: the best levels."""
-        return self.bids.nearest(count), self.asks.nearest(count)
+        self.bids.keep_sorted()
+        self.asks.keep_sorted()
+        return self.bids.top(count), self.asks.top(count)
 
     def agrees_with(self, other: "Book") -> bool:
         """Tell whether two books hold the same levels."""
-        return other.bids.holds_the_same_as(self.bids) and other.asks.holds_the_same_as(self.asks)
+        return other.bids.rows == self.bids.rows and other.asks.rows == self.asks.rows
 
     def replace(self, bids: list[Row], asks: list[Row]) -> None:
         """Become this book."""
@@ -55,7 +57,10 @@ class Book:
 
     def is_short_of(self, depth: int) -> bool:
         """Tell whether a side has fewer levels than this because knowledge ends there."""
-        return any(side.last_known is not None and side.depth < depth for side in (self.bids, self.asks))
+        bids, asks = self.bids, self.asks
+        return (bids.last_known is not None and bids.depth < depth) or (
+            asks.last_known is not None and asks.depth < depth
+        )
 
     def copy(self) -> "Book":
         """Return a book that later changes of this one do not touch."""

@@ -7,7 +7,7 @@ fresh snapshot while the sequence holds is a changed algorithm, not a broken boo
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from l2_exporter.core.book import Book
 from l2_exporter.core.events import BookPush, Push
@@ -15,8 +15,8 @@ from l2_exporter.core.orderbook import OrderBook
 from l2_exporter.core.venue import Venue
 
 
-class Checked(Enum):
-    """What came of comparing one message's checksum."""
+class Checked(StrEnum):
+    """What came of comparing one message's checksum (texts: they are counted for every message)."""
 
     UNCHECKED = "unchecked"
     OK = "ok"
@@ -27,7 +27,7 @@ class Checked(Enum):
     @property
     def ok(self) -> bool | None:
         """The line's `checksum_ok`."""
-        return {Checked.OK: True, Checked.MISMATCH: False}.get(self)
+        return True if self is Checked.OK else False if self is Checked.MISMATCH else None
 
 
 @dataclass(slots=True)
@@ -85,13 +85,11 @@ class ChecksumWatch:
 
     def check(self, push: BookPush, book: Book | OrderBook) -> Checked:
         """Compare the checksum a message carries with the one of the book after it."""
-        outcome = self._outcome(push, book)
+        outcome = self._compare(push, book) if self._applies(push) else Checked.UNCHECKED
         self.outcomes[outcome] += 1
         return outcome
 
-    def _outcome(self, push: BookPush, book: Book | OrderBook) -> Checked:
-        if not self._applies(push):
-            return Checked.UNCHECKED
+    def _compare(self, push: BookPush, book: Book | OrderBook) -> Checked:
         on_trial, self.on_trial = self.on_trial, False
         venue = self.policy.venue
         self.calculated = venue.checksum(*book.summed(venue.channels[push.channel].checksum_depth))
@@ -110,4 +108,6 @@ class ChecksumWatch:
         self.on_trial = self.on_trial or on_trial
 
     def _applies(self, push: BookPush) -> bool:
-        return not self.policy.stopped and self.policy.venue.checksum_given(push.checksum)
+        if push.checksum is None or self.policy.stopped:
+            return False
+        return self.policy.venue.checksum_given(push.checksum)

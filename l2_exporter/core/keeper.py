@@ -291,23 +291,27 @@ class Keeper:
     def _update(self, push: BookPush, stamp: Stamp) -> None:
         """Apply a message that continues the book; a checksum that fails decisively takes it back and is a loss."""
         state, watch, orders = self.state, self._watch, self._orders
-        mark = self._shared.clock.mark()
+        has_sequence = state.chain.seq is not None
+        # What a loss goes back to is kept only where a loss is possible: it costs as much as the message itself.
+        decides = watch.decides(push, has_sequence)
+        mark = self._shared.clock.mark() if decides else None
+        before = state.book.copy() if decides else None
         event_ns = self._fresh.event_time(push, stamp)
         book_ns = state.time_after(event_ns)
         closing = self._lines.closing(book_ns, state)
         if orders is not None:
             orders.books.close_before(book_ns, state)
-        has_sequence = state.chain.seq is not None
-        before = state.book.copy() if watch.decides(push, has_sequence) else None
         try:
             changes = state.book.take(push, book_ns)
         except BookError as error:
             self._contradicted(push, closing, str(error), stamp)
             return
-        trim(self._channel, state)
+        if self._channel.truncates:
+            trim(self._channel, state)
         checked = watch.check(push, state.book)
-        self.says.checked(checked, watch, push, state, stamp)
-        if checked is Checked.MISMATCH and before is not None:
+        if checked is not Checked.OK:
+            self.says.checked(checked, watch, push, state, stamp)
+        if checked is Checked.MISMATCH and before is not None and mark is not None:
             state.book = before
             self._shared.clock.reset(mark)
             watch.lost(on_trial=has_sequence)
@@ -319,7 +323,8 @@ class Keeper:
         state.applied(push, event_ns, stamp.recv_ns)
         state.checked(checked.ok)
         self.counts.applied += 1
-        self._lines.sample(state, stamp)
+        if not self._lines.is_open:
+            self._lines.sample(state, stamp)
         if orders is not None:
             orders.applied(changes, push, state, stamp)
             if orders.newly_cut(state):
@@ -353,7 +358,7 @@ class Keeper:
     @property
     def checksums(self) -> dict[str, int]:
         """How many messages were checked, by outcome: ok, mismatch, changed, unchecked."""
-        return {outcome.value: count for outcome, count in self._watch.outcomes.items()}
+        return {str(outcome): count for outcome, count in self._watch.outcomes.items()}
 
     def _counted(self) -> tuple[dict[str, int], dict[str, int]]:
         return asdict(self.counts), self.checksums

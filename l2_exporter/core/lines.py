@@ -42,6 +42,11 @@ class Lines:
         self._first = False
         self._hours = hours
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a bucket waits for its line."""
+        return self._sampler.is_open
+
     def begun(self) -> None:
         """Take note of a new episode: its first line says so."""
         self._first = True

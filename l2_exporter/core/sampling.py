@@ -6,9 +6,10 @@ Knows nothing of books and rows: it is told book times and receive times, and an
 from dataclasses import dataclass
 from typing import Protocol
 
-from l2_exporter.core.timetext import HOUR_NS, hour_of
+from l2_exporter.core.timetext import END_OF_TIME_NS, HOUR_NS, hour_of
 
 HOURS_REMEMBERED = 48
+NEVER_NS = END_OF_TIME_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Sampler:
         "_floors",
         "_grace",
         "_open",
+        "_open_until_ns",
         "_written",
         "deadline_ns",
     )
@@ -50,6 +52,7 @@ class Sampler:
         self._floors: dict[int, tuple[Floor | None, ...]] = {}
         self._written: dict[int, tuple[int, bool]] = {}
         self._open: int | None = None
+        self._open_until_ns = NEVER_NS
         self._closed: int | None = None
         self.deadline_ns: int | None = None
 
@@ -60,13 +63,17 @@ class Sampler:
 
     def closes_before(self, book_ns: int) -> bool:
         """Tell whether an update that brings the book to this time belongs to a later bucket than the open one."""
-        return self._open is not None and self._bucket(book_ns) > self._open
+        # Most updates fall into the open bucket: one comparison tells, before the rule itself is asked.
+        if book_ns < self._open_until_ns or self._open is None:
+            return False
+        return self._bucket(book_ns) > self._open
 
     def updated(self, book_ns: int, elapsed_ns: int | None) -> None:
         """Note an applied update; the first of a bucket opens it and fixes its deadline."""
         if self._open is not None:
             return
         self._open = self._bucket(book_ns)
+        self._open_until_ns = self._surely_open_until(book_ns)
         if elapsed_ns is not None:
             end_ns = (self._open + 1) * self._cadence
             self.deadline_ns = elapsed_ns + (end_ns - book_ns) + self._grace
@@ -76,6 +83,7 @@ class Sampler:
         if self._open is not None:
             self._closed = self._open
         self._open = None
+        self._open_until_ns = NEVER_NS
         self.deadline_ns = None
 
     def ascends(self, book_ns: int, gap: bool) -> bool:
@@ -103,6 +111,13 @@ class Sampler:
             if floor is not None and book_ns > floor.event_ns:
                 bucket = max(bucket, floor.event_ns // self._cadence + 1)
         return bucket
+
+    def _surely_open_until(self, book_ns: int) -> int:
+        """Tell until when no later book time can belong to another bucket than this one, which has just been opened."""
+        hour = hour_of(book_ns)
+        if any(floor is not None and floor.event_ns >= book_ns for floor in self._floors_of(hour)):
+            return book_ns
+        return min((book_ns // self._cadence + 1) * self._cadence, (hour + 1) * HOUR_NS)
 
     def _floors_of(self, hour: int) -> tuple[Floor | None, ...]:
         """Return the last lines that can have closed a bucket of this hour; a bucket may reach into the next hour."""

@@ -89,7 +89,8 @@ class BookState:
     def checked(self, ok: bool | None) -> None:
         """Note what the checksum of the last message showed; None: it was not checked."""
         self.checksum_ok = ok
-        self.has_checksums = self.has_checksums or ok is not None
+        if ok is not None:
+            self.has_checksums = True
 
     def record(self, spec: BookSpec, gap: bool, first: bool) -> SnapshotRecord | None:
         """Make the record of the book's levels as they stand; None while it has no book time."""

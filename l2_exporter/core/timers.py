@@ -24,6 +24,10 @@ class Timers:
         """Return the earliest deadline."""
         return self._heap[0][0] if self._heap else None
 
+    def is_due(self, elapsed_ns: int) -> bool:
+        """Tell whether anything is due at this time."""
+        return bool(self._heap) and self._heap[0][0] <= elapsed_ns
+
     def due(self, elapsed_ns: int) -> Iterator[tuple[int, Action]]:
         """Take out, one after the other, what is due at this time, including what falls due meanwhile."""
         while self._heap and self._heap[0][0] <= elapsed_ns:

@@ -103,11 +103,12 @@ class Recorder:
         """Write the records among a feed's outputs and return the commands."""
         commands: list[Command] = []
         for output in outputs:
-            if isinstance(output, SnapshotRecord | OrderRecord):
-                if isinstance(output, OrderRecord):
-                    self._archive.write_event(output, stamp.elapsed_ns)
-                else:
-                    self._archive.write(output, stamp.elapsed_ns)
+            if isinstance(output, OrderRecord):
+                self._archive.write_event(output, stamp.elapsed_ns)
+                if self._watch is not None:
+                    self._watch(output)
+            elif isinstance(output, SnapshotRecord):
+                self._archive.write(output, stamp.elapsed_ns)
                 if self._watch is not None:
                     self._watch(output)
             elif isinstance(output, LedgerRecord):
