@@ -23,18 +23,18 @@ class Book:
 
     def take(self, push: BookPush, _book_ns: int | None) -> Sequence[OrderChange]:
         """Apply a message; there is nothing to tell of orders."""
+        bid_numbers, ask_numbers = push.numbers or (None, None)
         if push.push is Push.DELTA:
-            self.bids.apply(push.bids)
-            self.asks.apply(push.asks)
+            self.bids.apply(push.bids, bid_numbers)
+            self.asks.apply(push.asks, ask_numbers)
         else:
-            self.replace(push.bids, push.asks)
+            self.bids.replace(push.bids, bid_numbers)
+            self.asks.replace(push.asks, ask_numbers)
         return ()
 
     def summed(self, count: int) -> tuple[list[Row], list[Row]]:
         """Return what a checksum is made of: the best levels."""
-        self.bids.keep_sorted()
-        self.asks.keep_sorted()
-        return self.bids.top(count), self.asks.top(count)
+        return self.bids.nearest(count), self.asks.nearest(count)
 
     def agrees_with(self, other: "Book") -> bool:
         """Tell whether two books hold the same levels."""

@@ -79,9 +79,8 @@ class ChecksumWatch:
 
     def decides(self, push: BookPush, has_sequence: bool) -> bool:
         """Tell whether a mismatch of this message would be a loss, so that the book before it must be kept."""
-        if not self._applies(push):
-            return False
-        return not has_sequence or (not self.on_trial and self.streak + 1 == self.policy.resync_after)
+        decides = not has_sequence or (not self.on_trial and self.streak + 1 == self.policy.resync_after)
+        return decides and self._applies(push)
 
     def check(self, push: BookPush, book: Book | OrderBook) -> Checked:
         """Compare the checksum a message carries with the one of the book after it."""

@@ -329,7 +329,9 @@ class Feed:
             self._note("canary", conn, stamp, reason="unknown_frame", detail={"what": event.what})
 
     def _push(self, conn: str, link: Link, push: BookPush, stamp: Stamp) -> None:
-        keeper = self.books.keepers.get((push.channel, push.inst)) or self._keeper(push.channel, push.inst, link, stamp)
+        keeper = self.books.keepers.get((push.channel, push.inst))
+        if keeper is None:
+            keeper = self._keeper(push.channel, push.inst, link, stamp)
         if keeper is not None and keeper.heir is not None and keeper.heir.conn == conn:
             keeper.heir_pushed(push, stamp)
             self._end_handover(keeper, stamp)

@@ -323,8 +323,7 @@ class Keeper:
         state.applied(push, event_ns, stamp.recv_ns)
         state.checked(checked.ok)
         self.counts.applied += 1
-        if not self._lines.is_open:
-            self._lines.sample(state, stamp)
+        self._lines.sample(state, stamp)
         if orders is not None:
             orders.applied(changes, push, state, stamp)
             if orders.newly_cut(state):

@@ -5,11 +5,12 @@ one pass of the JSON library over all texts of a message costs half of what `flo
 """
 
 from itertools import chain
+from typing import NamedTuple
 
 import orjson
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, all_numbers, is_number, is_zero
-from l2_exporter.core.events import Row
+from l2_exporter.core.events import Numbers, Row
 
 MOST_SLOTS = 8
 
@@ -18,21 +19,6 @@ _ALL_ZERO = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _LONG = b"0" * (FLOAT_DIGITS + 1)
 _MARKS = [b"[" + b",".join([b'""'] * slots) + b"]," for slots in range(MOST_SLOTS + 1)]
 """What is left of a row in JSON without digits and points, by its slots."""
-
-
-class Rows(list[Row]):
-    """Levels with plain texts of at most 15 characters, whose numbers are known; else they are in a common list.
-
-    Attributes:
-        prices, sizes: of each level, exact as sort keys.
-    """
-
-    __slots__ = ("prices", "sizes")
-
-    def __init__(self, rows: list[Row], prices: list[float], sizes: list[float]) -> None:
-        super().__init__(rows)
-        self.prices = prices
-        self.sizes = sizes
 
 
 def are_rows(value: object, slots: int) -> bool:
@@ -46,20 +32,29 @@ def are_rows(value: object, slots: int) -> bool:
     return not value or _numbers(value, slots) is not None or _are_closely(value, slots)
 
 
-def sides_of(bids: object, asks: object, slots: int) -> tuple[list[Row], list[Row]] | None:
+class Sides(NamedTuple):
+    """The levels of a message.
+
+    Attributes:
+        numbers: of bids and asks, where all texts are short and plain.
+    """
+
+    bids: list[Row]
+    asks: list[Row]
+    numbers: tuple[Numbers, Numbers] | None
+
+
+def sides_of(bids: object, asks: object, slots: int) -> Sides | None:
     """Read the sides of a message; None unless both `are_rows`."""
     if type(bids) is not list or type(asks) is not list:
         return None
     both = bids + asks
-    if not both:
-        return bids, asks
-    numbers = _numbers(both, slots)
+    numbers = _numbers(both, slots) if both else None
     if numbers is None:
-        return (bids, asks) if are_rows(bids, slots) and are_rows(asks, slots) else None
-    count = len(bids)
-    width = len(numbers) // len(both)
+        return Sides(bids, asks, None) if are_rows(bids, slots) and are_rows(asks, slots) else None
+    count, width = len(bids), len(numbers) // len(both)
     prices, sizes = numbers[::width], numbers[1::width]
-    return Rows(bids, prices[:count], sizes[:count]), Rows(asks, prices[count:], sizes[count:])
+    return Sides(bids, asks, ((prices[:count], sizes[:count]), (prices[count:], sizes[count:])))
 
 
 def _numbers(rows: list[Row], slots: int) -> list[float] | None:

@@ -31,6 +31,8 @@ class Sampler:
 
     Attributes:
         deadline_ns: when the open bucket closes by itself, in elapsed time; None: no bucket, or no deadline.
+        is_open: a bucket waits for its line.
+        open_until_ns: no update before this book time closes the open bucket: most are told apart by it alone.
     """
 
     __slots__ = (
@@ -40,9 +42,10 @@ class Sampler:
         "_floors",
         "_grace",
         "_open",
-        "_open_until_ns",
         "_written",
         "deadline_ns",
+        "is_open",
+        "open_until_ns",
     )
 
     def __init__(self, cadence_ns: int, grace_ns: int, floor_of: FloorOf) -> None:
@@ -52,28 +55,22 @@ class Sampler:
         self._floors: dict[int, tuple[Floor | None, ...]] = {}
         self._written: dict[int, tuple[int, bool]] = {}
         self._open: int | None = None
-        self._open_until_ns = NEVER_NS
+        self.is_open = False
+        self.open_until_ns = NEVER_NS
         self._closed: int | None = None
         self.deadline_ns: int | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a bucket waits for its line."""
-        return self._open is not None
-
     def closes_before(self, book_ns: int) -> bool:
         """Tell whether an update that brings the book to this time belongs to a later bucket than the open one."""
-        # Most updates fall into the open bucket: one comparison tells, before the rule itself is asked.
-        if book_ns < self._open_until_ns or self._open is None:
-            return False
-        return self._bucket(book_ns) > self._open
+        return self._open is not None and self._bucket(book_ns) > self._open
 
     def updated(self, book_ns: int, elapsed_ns: int | None) -> None:
         """Note an applied update; the first of a bucket opens it and fixes its deadline."""
         if self._open is not None:
             return
         self._open = self._bucket(book_ns)
-        self._open_until_ns = self._surely_open_until(book_ns)
+        self.is_open = True
+        self.open_until_ns = self._surely_open_until(book_ns)
         if elapsed_ns is not None:
             end_ns = (self._open + 1) * self._cadence
             self.deadline_ns = elapsed_ns + (end_ns - book_ns) + self._grace
@@ -83,7 +80,8 @@ class Sampler:
         if self._open is not None:
             self._closed = self._open
         self._open = None
-        self._open_until_ns = NEVER_NS
+        self.is_open = False
+        self.open_until_ns = NEVER_NS
         self.deadline_ns = None
 
     def ascends(self, book_ns: int, gap: bool) -> bool:

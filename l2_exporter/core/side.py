@@ -6,9 +6,8 @@ Bids have negated keys, so that both sides ascend from the best level. Keys are 
 from decimal import Decimal
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, fits_float, is_zero
-from l2_exporter.core.events import Row
+from l2_exporter.core.events import Numbers, Row
 from l2_exporter.core.heldlevels import BEYOND, Loose, Sorted
-from l2_exporter.core.rows import Rows
 
 
 class Side:
@@ -47,32 +46,42 @@ class Side:
         """Return the best levels."""
         return self._held.top(depth)
 
-    def keep_sorted(self) -> None:
-        """Hold levels in order from now on: the best ones are wanted after every message."""
+    def nearest(self, count: int) -> list[Row]:
+        """Return the best levels, which are wanted after every message: levels are held in order from now on."""
+        held = self._held
+        return (held if isinstance(held, Sorted) else self._sorted()).rows[:count]
+
+    def _sorted(self) -> Sorted:
         if isinstance(self._held, Loose):
             self._held = Sorted(self._held.keys(), self.rows)
+        return self._held
 
-    def apply(self, rows: list[Row]) -> None:
-        """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing."""
-        sign = self._sign
-        if type(rows) is Rows and not self._exact:
+    def apply(self, rows: list[Row], numbers: Numbers | None = None) -> None:
+        """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing.
+
+        Args:
+            numbers: of the rows, where they are known.
+        """
+        if numbers is not None and not self._exact:
+            prices, sizes = numbers
+            sign = self._sign
             # A product is always a float: sorting floats takes a third of the time of sorting them mixed with ints.
-            self._held.set([sign * price for price in rows.prices], rows.sizes, rows, self._limit)
+            self._held.set([sign * price for price in prices], sizes, rows, self._limit)
             return
         if not self._exact and any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows):
             self._use_exact_keys()
-        sizes = [not is_zero(row[1]) for row in rows]
-        self._held.set([self._key(row[0]) for row in rows], sizes, rows, self._limit)
+        kept = [0.0 if is_zero(row[1]) else 1.0 for row in rows]
+        self._held.set([self._key(row[0]) for row in rows], kept, rows, self._limit)
 
-    def replace(self, rows: list[Row]) -> None:
+    def replace(self, rows: list[Row], numbers: Numbers | None = None) -> None:
         """Forget all levels and set these."""
         self._exact = False
         self._limit, self.last_known = BEYOND, None
         is_sorted = isinstance(self._held, Sorted)
         self._held = Loose()
-        self.apply(rows)
+        self.apply(rows, numbers)
         if is_sorted:
-            self.keep_sorted()
+            self._sorted()
 
     def cover(self, levels: int) -> None:
         """Take note that the side as it stands holds at most so many levels of what there is: beyond is unknown."""
@@ -82,9 +91,7 @@ class Side:
 
     def keep(self, levels: int) -> None:
         """Forget all but the best levels."""
-        self.keep_sorted()
-        if isinstance(self._held, Sorted):
-            self._held.keep(levels)
+        self._sorted().keep(levels)
 
     def until(self, price: str | None) -> list[Row]:
         """Return the rows from the best to a price; None: all."""

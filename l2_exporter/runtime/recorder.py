@@ -53,7 +53,8 @@ class Recorder:
         if take is None:
             return []
         stamp = stamp_of(line)
-        return self._settle(take(self, line, stamp), stamp)
+        outputs = take(self, line, stamp)
+        return self._settle(outputs, stamp) if outputs else []
 
     def stopped(self, stamp: Stamp, reason: str) -> list[Command]:
         """End the run cleanly: open buckets are written."""

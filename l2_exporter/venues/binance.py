@@ -270,7 +270,9 @@ class Binance(NoChecksum):
         if wrong or sides is None:
             raise odd(self._product.company, channel, inst, *wrong)
         push = Push.DELTA if channel == DEPTH else Push.WHOLE
-        return BookPush(push, channel, inst, *sides, epoch_ns(data[time], NS_PER_MS), last, previous, None)
+        bids, asks, numbers = sides
+        event_ns = epoch_ns(data[time], NS_PER_MS)
+        return BookPush(push, channel, inst, bids, asks, event_ns, last, previous, None, (), numbers)
 
 
 def _deltas(product: Product) -> Channel:

@@ -162,10 +162,11 @@ class Okx:
         if type(message) is not dict:
             return [Other("not an object", known=False)]
         arg = message.get("arg")
-        channel = CHANNELS.get(_text_of(arg, "channel") or "")
+        name = arg.get("channel") if type(arg) is dict else None
+        channel = CHANNELS.get(name) if type(name) is str else None
         if "event" in message and (channel is None or "data" not in message):
             return [_control(message)]
-        if channel is None:
+        if channel is None or type(arg) is not dict:
             return [Other("push of another channel", known=type(arg) is dict)]
         return _books(channel, arg, message)
 
@@ -187,7 +188,7 @@ class Okx:
         book = _book(channel, inst, Push.SNAPSHOT, books[0], by_number=False)
         depth = CHANNELS[channel].depth
         bids, asks = best_first(book.bids, book.asks)
-        return book._replace(bids=bids[:depth], asks=asks[:depth], prev_seq=None, checksum=None)
+        return book._replace(bids=bids[:depth], asks=asks[:depth], prev_seq=None, checksum=None, numbers=None)
 
     def book_path(self, channel: str, inst: str) -> str:
         """Name the REST path of a book, at the channel's full depth."""
@@ -252,12 +253,12 @@ def _control(message: dict[str, Any]) -> Event:
     return Other(f"event {clip(kind)}")
 
 
-def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
+def _books(channel: Channel, arg: dict[str, Any], message: dict[str, Any]) -> list[Event]:
     """Read a push of a book channel."""
-    inst = _text_of(arg, "instId")
-    if not inst:
+    inst, action = arg.get("instId"), message.get("action")
+    if type(inst) is not str or not inst:
         raise _odd(channel.name, None, "arg.instId")
-    push = Push.WHOLE if channel.whole else _ACTIONS.get(_text_of(message, "action") or "")
+    push = Push.WHOLE if channel.whole else _ACTIONS.get(action) if type(action) is str else None
     if push is None:
         raise _odd(channel.name, inst, "action")
     books = message.get("data")
@@ -274,9 +275,8 @@ def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
 
 def _book(channel: str, inst: str, push: Push, book: dict[str, Any], *, by_number: bool = True) -> BookPush:
     get = book.get
-    bids, asks, ts = get("bids"), get("asks"), get("ts")
     seq, prev_seq, checksum = get("seqId"), get("prevSeqId"), get("checksum")
-    sides = sides_of(bids, asks, SLOTS)
+    sides = sides_of(get("bids"), get("asks"), SLOTS)
     wrong = [] if sides is not None else [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
     if "ts" not in book:
         wrong.append("ts")
@@ -286,7 +286,8 @@ def _book(channel: str, inst: str, push: Push, book: dict[str, Any], *, by_numbe
         wrong.append("seqId" if seq is None else "prevSeqId")
     if wrong or sides is None:
         raise _odd(channel, inst, *wrong)
-    return BookPush(push, channel, inst, *sides, _event_ns(ts), seq, prev_seq, checksum)
+    bids, asks, numbers = sides
+    return BookPush(push, channel, inst, bids, asks, _event_ns(get("ts")), seq, prev_seq, checksum, (), numbers)
 
 
 def _is_counter(value: Any) -> bool:

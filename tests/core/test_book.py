@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2_exporter.core.book import Book
-from l2_exporter.core.rows import Rows, sides_of
 from l2_exporter.core.side import Side
 from tests.okx_frames import ASKS, BIDS
 
@@ -111,10 +110,8 @@ def test_rows_whose_numbers_are_known_are_applied_as_others_are(
     known, common = Side(-1), Side(-1)
     for number, levels in enumerate(drawn):
         texts = [[f"{price / 2:.1f}", str(size)] for price, size in levels]
-        sides = sides_of(texts, [], 2)
-        assert sides == (texts, [])
-        assert type(sides[0]) is Rows or not texts
-        known.apply(sides[0])
+        numbers = ([price / 2 for price, _ in levels], [float(size) for _, size in levels])
+        known.apply(texts, numbers)
         common.apply(texts)
         if number == 0:
             known.cover(covered)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2_exporter.core.rows import Rows, are_rows, sides_of
+from l2_exporter.core.rows import are_rows, sides_of
 
 TEXTS = st.one_of(
     st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,4})?", fullmatch=True),
@@ -74,14 +74,19 @@ def test_rows_are_judged_as_text_by_text(value: object, slots: int) -> None:
 @given(LISTS, LISTS)
 def test_sides_are_read_if_both_are_rows_and_their_numbers_are_those_of_the_texts(bids: object, asks: object) -> None:
     sides = sides_of(bids, asks, 2)
-    assert sides == ((bids, asks) if naive(bids, 2) and naive(asks, 2) else None)
-    for rows in sides or ():
-        if type(rows) is Rows:
-            assert rows.prices == [float(row[0]) for row in rows]
-            assert rows.sizes == [float(row[1]) for row in rows]
+    assert (None if sides is None else sides[:2]) == ((bids, asks) if naive(bids, 2) and naive(asks, 2) else None)
+    if sides is not None and sides.numbers is not None:
+        for rows, (prices, sizes) in zip((sides.bids, sides.asks), sides.numbers, strict=True):
+            assert prices == [float(row[0]) for row in rows]
+            assert sizes == [float(row[1]) for row in rows]
 
 
 @pytest.mark.parametrize("long", ["1234567890123456", "1.23456789012345", "0.10000000000001"])
 def test_numbers_of_more_than_15_characters_are_left_to_exact_keys(long: str) -> None:
-    assert type((sides_of([[long, "1"]], [["2", "1"]], 2) or ((), ()))[1]) is list
-    assert type((sides_of([["2", "1"]], [[long[:15], "1"]], 2) or ((), ()))[0]) is Rows
+    assert sides_of([[long, "1"]], [["2", "1"]], 2) == ([[long, "1"]], [["2", "1"]], None)
+    shorter = long[:15]
+    assert sides_of([["2", "1"]], [[shorter, "0.0"]], 2) == (
+        [["2", "1"]],
+        [[shorter, "0.0"]],
+        (([2], [1]), ([float(shorter)], [0])),
+    )
