@@ -51,10 +51,8 @@ class ChecksumPolicy:
         apart = channel.checksum_apart and push.push is not Push.CHECKSUM
         if not channel.checksum or apart or self.venue.checksum_given(push.checksum):
             return None
-        if push.checksum is not None and book.is_empty():
-            return None
         reason = "checksum_absent" if push.checksum is None else "checksum_zero"
-        if (push.channel, reason) in self.said:
+        if (push.channel, reason) in self.said or (push.checksum is not None and book.is_empty()):
             return None
         self.said.add((push.channel, reason))
         return reason

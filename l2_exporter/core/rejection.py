@@ -32,7 +32,8 @@ class Rejection:
 
     def good(self, channel: str) -> None:
         """Take note of a book frame as the channel promises it."""
-        self._good_channels.add(channel)
+        if channel not in self._good_channels:
+            self._good_channels.add(channel)
         if self._odd_in_row:
             del self._odd_in_row[channel]
 

@@ -62,6 +62,8 @@ class Side:
         Args:
             numbers: of the rows, where they are known.
         """
+        if not rows:
+            return
         if numbers is not None and not self._exact:
             prices, sizes = numbers
             sign = self._sign

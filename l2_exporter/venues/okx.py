@@ -264,6 +264,8 @@ def _books(channel: Channel, arg: dict[str, Any], message: dict[str, Any]) -> li
     books = message.get("data")
     if type(books) is not list or not books:
         raise _odd(channel.name, inst, "data")
+    if len(books) == 1 and type(books[0]) is dict:
+        return [_book(channel.name, inst, push, books[0])]
     if set(map(type, books)) != {dict}:
         raise _odd(channel.name, inst, "data", books=len(books))
     try:
