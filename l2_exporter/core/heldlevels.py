@@ -29,7 +29,7 @@ class Loose:
         """Set levels; a size of zero removes, and what lies beyond the limit is left out."""
         held = self._rows
         self._order = None
-        for key, size, row in zip(keys, sizes, rows, strict=True):
+        for key, size, row in zip(keys, sizes, rows, strict=False):
             if size:
                 if key <= limit:
                     held[key] = row
@@ -77,7 +77,7 @@ class Sorted:
     def set(self, keys: Sequence[Key], sizes: Sequence[float], rows: Sequence[Row], limit: Key) -> None:
         """Set levels; a size of zero removes, and what lies beyond the limit is left out."""
         held_keys, held_rows = self._keys, self.rows
-        for key, size, row in zip(keys, sizes, rows, strict=True):
+        for key, size, row in zip(keys, sizes, rows, strict=False):
             place = bisect_left(held_keys, key)
             if held_keys[place] == key:
                 if size:

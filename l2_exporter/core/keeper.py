@@ -254,7 +254,7 @@ class Keeper:
     def _delta_pushed(self, push: BookPush, stamp: Stamp) -> None:
         chain = self.state.chain
         verdict = chain.judge(push)
-        if verdict is Verdict.CONTINUES and push.is_idle and push.event_ns is None:
+        if verdict is Verdict.CONTINUES and push.event_ns is None and push.is_idle:
             # A keep-alive without event time proves the chain and changes nothing.
             self.counts.applied += 1
             self.says.event_time(push, believed=False, stamp=stamp)

@@ -70,7 +70,7 @@ def _numbers(rows: list[Row], slots: int) -> list[float] | None:
         return None
     try:
         text = orjson.dumps(rows)
-        if text.translate(None, _DIGITS) != b"[" + (_MARKS[width] * len(rows))[:-1] + b"]":
+        if text.translate(None, _DIGITS) != b"[%b]" % (_MARKS[width] * len(rows))[:-1]:
             return None
         plain = text.translate(None, b'"[]')
         if _LONG in plain.translate(_ALL_ZERO):
