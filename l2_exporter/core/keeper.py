@@ -293,9 +293,7 @@ class Keeper:
         state, watch, orders = self.state, self._watch, self._orders
         has_sequence = state.chain.seq is not None
         # What a loss goes back to is kept only where a loss is possible: it costs as much as the message itself.
-        decides = watch.decides(push, has_sequence)
-        mark = self._shared.clock.mark() if decides else None
-        before = state.book.copy() if decides else None
+        before = (state.book.copy(), self._shared.clock.mark()) if watch.decides(push, has_sequence) else None
         event_ns = self._fresh.event_time(push, stamp)
         book_ns = state.time_after(event_ns)
         closing = self._lines.closing(book_ns, state)
@@ -311,8 +309,8 @@ class Keeper:
         checked = watch.check(push, state.book)
         if checked is not Checked.OK:
             self.says.checked(checked, watch, push, state, stamp)
-        if checked is Checked.MISMATCH and before is not None and mark is not None:
-            state.book = before
+        if checked is Checked.MISMATCH and before is not None:
+            state.book, mark = before
             self._shared.clock.reset(mark)
             watch.lost(on_trial=has_sequence)
             self.counts.rejected += 1
