@@ -1,5 +1,7 @@
 """Encoding a record as its line (docs/FORMAT.md, "The snapshot line", "Order events"): always the same bytes."""
 
+from functools import lru_cache
+
 import orjson
 
 from l2_exporter.core.decimaltext import mean_text
@@ -8,6 +10,7 @@ from l2_exporter.core.records import OrderRecord, SnapshotRecord
 from l2_exporter.core.timetext import utc_text
 
 RECEIVED_DECIMALS = 6
+_episode_text = lru_cache(maxsize=256)(utc_text)
 NO_CHANGE = OrderChange(Change.SET, "")
 """What a mark says of orders: nothing."""
 
@@ -35,7 +38,7 @@ def encode_line(record: SnapshotRecord) -> bytes:
         "received_utc": None if record.recv_ns is None else utc_text(record.recv_ns, RECEIVED_DECIMALS),
         "checksum_ok": record.checksum_ok,
         "flags": record.flags,
-        "live_since_utc": utc_text(record.live_since_ns, spec.decimals),
+        "live_since_utc": _episode_text(record.live_since_ns, spec.decimals),
     }
     if record.events is not None:
         fields["n"] = record.events
@@ -44,26 +47,27 @@ def encode_line(record: SnapshotRecord) -> bytes:
 
 def encode_event(record: OrderRecord) -> bytes:
     """Write an order event as compact JSON with its closing newline, fields in the contract's order."""
-    spec, change = record.spec, record.change or NO_CHANGE
+    spec, event_ns, recv_ns, kind, change, seq, flags, live_since_ns, number = record
+    _, order_id, side, price, size, remaining, reason, maker, taker = change or NO_CHANGE
     fields = {
-        "timestamp_utc": utc_text(record.event_ns, spec.decimals),
+        "timestamp_utc": utc_text(event_ns, spec.decimals),
         "exchange": spec.venue,
         "market": spec.market,
         "channel": spec.channel,
         "instId": spec.inst,
-        "type": record.type,
-        "order_id": change.order_id or None,
-        "side": change.side,
-        "price": change.price,
-        "size": change.size,
-        "remaining": change.remaining,
-        "reason": change.reason,
-        "maker_order_id": change.maker,
-        "taker_order_id": change.taker,
-        "seqId": record.seq,
-        "received_utc": None if record.recv_ns is None else utc_text(record.recv_ns, RECEIVED_DECIMALS),
-        "flags": record.flags,
-        "live_since_utc": utc_text(record.live_since_ns, spec.decimals),
-        "n": record.number,
+        "type": kind,
+        "order_id": order_id or None,
+        "side": side,
+        "price": price,
+        "size": size,
+        "remaining": remaining,
+        "reason": reason,
+        "maker_order_id": maker,
+        "taker_order_id": taker,
+        "seqId": seq,
+        "received_utc": None if recv_ns is None else utc_text(recv_ns, RECEIVED_DECIMALS),
+        "flags": flags,
+        "live_since_utc": _episode_text(live_since_ns, spec.decimals),
+        "n": number,
     }
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)

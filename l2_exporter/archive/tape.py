@@ -2,9 +2,8 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,9 +14,8 @@ from l2_exporter.core.timetext import END_OF_TIME_NS
 HTTP_OK = 200
 
 
-@dataclass(frozen=True, slots=True)
-class TapeLine:
-    """One input.
+class TapeLine(NamedTuple):
+    """One input (a NamedTuple: one is made for every frame, in half the time of a frozen dataclass).
 
     Attributes:
         n: its number in the run; None in recordings.

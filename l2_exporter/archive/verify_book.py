@@ -9,6 +9,8 @@ from l2_exporter.archive.defects import Finding, Flaw, FlawError, LineRules, Row
 from l2_exporter.archive.stored import StoredLine
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, all_numbers, fits_float, is_number, is_zero, mean_text
 from l2_exporter.core.errors import clip
+from l2_exporter.core.events import Numbers
+from l2_exporter.core.rows import sides_of
 
 PRICE_AND_SIZE = 2
 
@@ -16,25 +18,32 @@ PRICE_AND_SIZE = 2
 def check_book(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]:
     """Check the levels and all that follows from them: best prices, mid price, `crossed`, the checksum."""
     slots = rules.slots if rules else PRICE_AND_SIZE
+    sides = sides_of(line.bids, line.asks, slots)
+    bids, asks = (sides.numbers if sides else None) or (None, None)
     try:
-        check_levels("bid", line.bids, slots)
-        check_levels("ask", line.asks, slots)
+        check_levels("bid", line.bids, slots, bids)
+        check_levels("ask", line.asks, slots, asks)
     except FlawError as flaw:
         yield flaw.finding
         return
     yield from _check_depth(line, rules)
-    yield from _check_order("bids", line.bids, "descend")
-    yield from _check_order("asks", line.asks, "ascend")
+    yield from _check_order("bids", line.bids, "descend", bids)
+    yield from _check_order("asks", line.asks, "ascend", asks)
     yield from check_best(line)
     yield from _check_checksum(line, rules)
 
 
-def check_levels(side: str, rows: Rows, slots: int = PRICE_AND_SIZE) -> None:
+def check_levels(side: str, rows: Rows, slots: int = PRICE_AND_SIZE, numbers: Numbers | None = None) -> None:
     """Refuse a row that is not a price and a size, in texts of decimal numbers, neither of them zero.
+
+    Args:
+        numbers: of the rows, where they are known to be short plain texts with a price above zero.
 
     Raises:
         FlawError: naming the side and the row.
     """
+    if numbers is not None and all(numbers[1]):
+        return
     if _are_texts(rows, slots):
         tokens = [row[place] for place in range(PRICE_AND_SIZE) for row in rows]
         if all_numbers(tokens) and 0 not in map(float, tokens):  # no number of ours is so small that its float is 0
@@ -63,7 +72,10 @@ def _check_depth(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]
         yield Flaw.FLAG_PARTIAL, f"partial_depth, but both sides have {line.depth} levels"
 
 
-def _check_order(name: str, rows: Rows, direction: str) -> Iterator[Finding]:
+def _check_order(name: str, rows: Rows, direction: str, numbers: Numbers | None) -> Iterator[Finding]:
+    in_order = gt if direction == "descend" else lt
+    if numbers is not None and all(map(in_order, numbers[0], numbers[0][1:])):
+        return
     prices = [row[0] for row in rows]
     # Floats and Decimals do not mix: a float that is exact as a key is not the number itself.
     short = max(map(len, prices), default=0) <= FLOAT_DIGITS
@@ -71,7 +83,6 @@ def _check_order(name: str, rows: Rows, direction: str) -> Iterator[Finding]:
     keys: list[Key] = list(map(number, prices))
     if keys == sorted(set(keys), reverse=direction == "descend"):
         return
-    in_order = gt if direction == "descend" else lt
     place = next(place for place, pair in enumerate(pairwise(keys)) if not in_order(*pair))
     yield Flaw.LEVEL_ORDER, f"{name} do not {direction}: {prices[place]} before {prices[place + 1]}"
 

@@ -7,7 +7,7 @@ fresh snapshot while the sequence holds is a changed algorithm, not a broken boo
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from l2_exporter.core.book import Book
 from l2_exporter.core.events import BookPush, Push
@@ -15,8 +15,8 @@ from l2_exporter.core.orderbook import OrderBook
 from l2_exporter.core.venue import Venue
 
 
-class Checked(Enum):
-    """What came of comparing one message's checksum."""
+class Checked(StrEnum):
+    """What came of comparing one message's checksum (texts: they are counted for every message)."""
 
     UNCHECKED = "unchecked"
     OK = "ok"
@@ -27,7 +27,7 @@ class Checked(Enum):
     @property
     def ok(self) -> bool | None:
         """The line's `checksum_ok`."""
-        return {Checked.OK: True, Checked.MISMATCH: False}.get(self)
+        return True if self is Checked.OK else False if self is Checked.MISMATCH else None
 
 
 @dataclass(slots=True)
@@ -51,10 +51,8 @@ class ChecksumPolicy:
         apart = channel.checksum_apart and push.push is not Push.CHECKSUM
         if not channel.checksum or apart or self.venue.checksum_given(push.checksum):
             return None
-        if push.checksum is not None and book.is_empty():
-            return None
         reason = "checksum_absent" if push.checksum is None else "checksum_zero"
-        if (push.channel, reason) in self.said:
+        if (push.channel, reason) in self.said or (push.checksum is not None and book.is_empty()):
             return None
         self.said.add((push.channel, reason))
         return reason
@@ -79,19 +77,16 @@ class ChecksumWatch:
 
     def decides(self, push: BookPush, has_sequence: bool) -> bool:
         """Tell whether a mismatch of this message would be a loss, so that the book before it must be kept."""
-        if not self._applies(push):
-            return False
-        return not has_sequence or (not self.on_trial and self.streak + 1 == self.policy.resync_after)
+        decides = not has_sequence or (not self.on_trial and self.streak + 1 == self.policy.resync_after)
+        return decides and self._applies(push)
 
     def check(self, push: BookPush, book: Book | OrderBook) -> Checked:
         """Compare the checksum a message carries with the one of the book after it."""
-        outcome = self._outcome(push, book)
+        outcome = self._compare(push, book) if self._applies(push) else Checked.UNCHECKED
         self.outcomes[outcome] += 1
         return outcome
 
-    def _outcome(self, push: BookPush, book: Book | OrderBook) -> Checked:
-        if not self._applies(push):
-            return Checked.UNCHECKED
+    def _compare(self, push: BookPush, book: Book | OrderBook) -> Checked:
         on_trial, self.on_trial = self.on_trial, False
         venue = self.policy.venue
         self.calculated = venue.checksum(*book.summed(venue.channels[push.channel].checksum_depth))
@@ -110,4 +105,6 @@ class ChecksumWatch:
         self.on_trial = self.on_trial or on_trial
 
     def _applies(self, push: BookPush) -> bool:
-        return not self.policy.stopped and self.policy.venue.checksum_given(push.checksum)
+        if push.checksum is None or self.policy.stopped:
+            return False
+        return self.policy.venue.checksum_given(push.checksum)

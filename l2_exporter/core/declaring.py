@@ -18,6 +18,7 @@ class Declarations:
         spec: the dataset that the ledger names: of a channel of orders that of the events, with the others behind.
         conn: the connection that owns the book.
         open_gaps: losses that are not over; losses: declared in this run.
+        odd_time: the last message had an event time that cannot be believed.
     """
 
     def __init__(self, specs: BookSpecs, shared: Surroundings) -> None:
@@ -27,7 +28,7 @@ class Declarations:
         self.losses = 0
         self._also = [other.dataset for other in others]
         self._shared = shared
-        self._odd_time = False
+        self.odd_time = False
 
     def gap(
         self,
@@ -101,9 +102,9 @@ class Declarations:
 
     def event_time(self, push: BookPush, believed: bool, stamp: Stamp) -> None:
         """Say when event times begin to be unusable: once for a row of them."""
-        if not believed and not self._odd_time:
+        if not believed and not self.odd_time:
             self.note("event_time_odd", stamp, detail={"event_ns": push.event_ns})
-        self._odd_time = not believed
+        self.odd_time = not believed
 
     def _sums(self, kind: str, reason: str | None, watch: ChecksumWatch, push: BookPush, stamp: Stamp) -> None:
         self._say(

@@ -10,6 +10,8 @@ from enum import Enum
 from typing import NamedTuple
 
 Row = list[str]
+Numbers = tuple[list[float], list[float]]
+"""Prices and sizes of the levels of one side, exact as sort keys."""
 
 
 class Push(Enum):
@@ -70,6 +72,7 @@ class BookPush(NamedTuple):
         event_ns: the venue's event time, None where it was zero or unreadable.
         seq, prev_seq, checksum: as sent, None where absent.
         changes: what a delta of a channel of orders says, in its order; it has no rows then.
+        numbers: of bids and asks, where the decoder has read them.
     """
 
     push: Push
@@ -82,6 +85,7 @@ class BookPush(NamedTuple):
     prev_seq: int | None
     checksum: int | None
     changes: Sequence[OrderChange] = ()
+    numbers: tuple[Numbers, Numbers] | None = None
 
     @property
     def is_idle(self) -> bool:

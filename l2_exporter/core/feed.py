@@ -132,13 +132,7 @@ class Feed:
             self._rejection.unreadable(conn, frame, error, stamp)
         else:
             self._rejection.readable(conn)
-            for event in events:
-                if not isinstance(event, Numbered):
-                    self._take(conn, link, event, stamp)
-                elif not number_follows(self.keepers.values(), conn, link, event.number, stamp):
-                    self._count_repetition(conn, link, events, stamp)
-                    break
-            link.control += not any(isinstance(event, BookPush) for event in events)
+            self._take_all(conn, link, events, stamp)
         return self._taken()
 
     def book_replied(self, url: str, status: int, body: str, stamp: Stamp) -> list[Output]:
@@ -299,10 +293,21 @@ class Feed:
 
     # ---- frames -----------------------------------------------------------------------------------------------------
 
+    def _take_all(self, conn: str, link: Link, events: Sequence[Event], stamp: Stamp) -> None:
+        is_control = True
+        for event in events:
+            if type(event) is BookPush:
+                is_control = False
+                self._push(conn, link, event, stamp)
+            elif type(event) is not Numbered:
+                self._take(conn, link, event, stamp)
+            elif not number_follows(self.keepers.values(), conn, link, event.number, stamp):
+                self._count_repetition(conn, link, events, stamp)
+                is_control = not any(type(each) is BookPush for each in events)
+                break
+        link.control += is_control
+
     def _take(self, conn: str, link: Link, event: Event, stamp: Stamp) -> None:
-        if isinstance(event, BookPush):
-            self._push(conn, link, event, stamp)
-            return
         if isinstance(event, Subscribed):
             self._note("subscribed", conn, stamp, detail={"channel": event.channel, "instId": event.inst})
         elif isinstance(event, Refused):
@@ -324,7 +329,9 @@ class Feed:
             self._note("canary", conn, stamp, reason="unknown_frame", detail={"what": event.what})
 
     def _push(self, conn: str, link: Link, push: BookPush, stamp: Stamp) -> None:
-        keeper = self._keeper(push.channel, push.inst, link, stamp)
+        keeper = self.books.keepers.get((push.channel, push.inst))
+        if keeper is None:
+            keeper = self._keeper(push.channel, push.inst, link, stamp)
         if keeper is not None and keeper.heir is not None and keeper.heir.conn == conn:
             keeper.heir_pushed(push, stamp)
             self._end_handover(keeper, stamp)
@@ -399,8 +406,10 @@ class Feed:
         if self._hours.is_due:
             self._hours.look()
         out = self._shared.out
-        self._shared.out = []
-        return out
+        if out:
+            self._shared.out = []
+            return out
+        return []
 
     def _new_id(self) -> str:
         self._gap_count += 1

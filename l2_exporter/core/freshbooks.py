@@ -90,7 +90,8 @@ class FreshBooks:
         if not self._channel.event_time:
             return stamp.recv_ns
         believed = push.event_ns is not None and self._shared.clock.accepts(push.event_ns, stamp.elapsed_ns)
-        self._says.event_time(push, believed, stamp)
+        if believed is self._says.odd_time:
+            self._says.event_time(push, believed, stamp)
         return push.event_ns if believed else None
 
     def _check(self, state: BookState, last: BookPush, stamp: Stamp) -> Checked:

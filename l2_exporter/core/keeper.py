@@ -254,7 +254,7 @@ class Keeper:
     def _delta_pushed(self, push: BookPush, stamp: Stamp) -> None:
         chain = self.state.chain
         verdict = chain.judge(push)
-        if verdict is Verdict.CONTINUES and push.is_idle and push.event_ns is None:
+        if verdict is Verdict.CONTINUES and push.event_ns is None and push.is_idle:
             # A keep-alive without event time proves the chain and changes nothing.
             self.counts.applied += 1
             self.says.event_time(push, believed=False, stamp=stamp)
@@ -291,24 +291,26 @@ class Keeper:
     def _update(self, push: BookPush, stamp: Stamp) -> None:
         """Apply a message that continues the book; a checksum that fails decisively takes it back and is a loss."""
         state, watch, orders = self.state, self._watch, self._orders
-        mark = self._shared.clock.mark()
+        has_sequence = state.chain.seq is not None
+        # What a loss goes back to is kept only where a loss is possible: it costs as much as the message itself.
+        before = (state.book.copy(), self._shared.clock.mark()) if watch.decides(push, has_sequence) else None
         event_ns = self._fresh.event_time(push, stamp)
         book_ns = state.time_after(event_ns)
         closing = self._lines.closing(book_ns, state)
         if orders is not None:
             orders.books.close_before(book_ns, state)
-        has_sequence = state.chain.seq is not None
-        before = state.book.copy() if watch.decides(push, has_sequence) else None
         try:
             changes = state.book.take(push, book_ns)
         except BookError as error:
             self._contradicted(push, closing, str(error), stamp)
             return
-        trim(self._channel, state)
+        if self._channel.truncates:
+            trim(self._channel, state)
         checked = watch.check(push, state.book)
-        self.says.checked(checked, watch, push, state, stamp)
+        if checked is not Checked.OK:
+            self.says.checked(checked, watch, push, state, stamp)
         if checked is Checked.MISMATCH and before is not None:
-            state.book = before
+            state.book, mark = before
             self._shared.clock.reset(mark)
             watch.lost(on_trial=has_sequence)
             self.counts.rejected += 1
@@ -353,7 +355,7 @@ class Keeper:
     @property
     def checksums(self) -> dict[str, int]:
         """How many messages were checked, by outcome: ok, mismatch, changed, unchecked."""
-        return {outcome.value: count for outcome, count in self._watch.outcomes.items()}
+        return {str(outcome): count for outcome, count in self._watch.outcomes.items()}
 
     def _counted(self) -> tuple[dict[str, int], dict[str, int]]:
         return asdict(self.counts), self.checksums

@@ -48,7 +48,8 @@ class Lines:
 
     def closing(self, book_ns: int | None, state: BookState) -> SnapshotRecord | None:
         """Make the line of the open bucket if an update brings the book beyond it; None if it does not."""
-        if book_ns is None or not self._sampler.closes_before(book_ns):
+        sampler = self._sampler
+        if book_ns is None or book_ns < sampler.open_until_ns or not sampler.closes_before(book_ns):
             return None
         return self._make(state, self.spec, False, self._first)
 

@@ -32,12 +32,15 @@ class Rejection:
 
     def good(self, channel: str) -> None:
         """Take note of a book frame as the channel promises it."""
-        self._good_channels.add(channel)
-        self._odd_in_row[channel] = 0
+        if channel not in self._good_channels:
+            self._good_channels.add(channel)
+        if self._odd_in_row:
+            del self._odd_in_row[channel]
 
     def readable(self, conn: str) -> None:
         """Take note of a frame that could be read."""
-        self._unreadable_in_row[conn] = 0
+        if self._unreadable_in_row:
+            del self._unreadable_in_row[conn]
 
     def odd(self, conn: str, frame: str | bytes, error: SchemaError, keeper: Keeper | None, stamp: Stamp) -> None:
         """Reject a book frame without the shape its channel promises.

@@ -6,9 +6,10 @@ Knows nothing of books and rows: it is told book times and receive times, and an
 from dataclasses import dataclass
 from typing import Protocol
 
-from l2_exporter.core.timetext import HOUR_NS, hour_of
+from l2_exporter.core.timetext import END_OF_TIME_NS, HOUR_NS, hour_of
 
 HOURS_REMEMBERED = 48
+NEVER_NS = END_OF_TIME_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Sampler:
 
     Attributes:
         deadline_ns: when the open bucket closes by itself, in elapsed time; None: no bucket, or no deadline.
+        is_open: a bucket waits for its line.
+        open_until_ns: no update before this book time closes the open bucket: most are told apart by it alone.
     """
 
     __slots__ = (
@@ -41,6 +44,8 @@ class Sampler:
         "_open",
         "_written",
         "deadline_ns",
+        "is_open",
+        "open_until_ns",
     )
 
     def __init__(self, cadence_ns: int, grace_ns: int, floor_of: FloorOf) -> None:
@@ -50,13 +55,10 @@ class Sampler:
         self._floors: dict[int, tuple[Floor | None, ...]] = {}
         self._written: dict[int, tuple[int, bool]] = {}
         self._open: int | None = None
+        self.is_open = False
+        self.open_until_ns = NEVER_NS
         self._closed: int | None = None
         self.deadline_ns: int | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a bucket waits for its line."""
-        return self._open is not None
 
     def closes_before(self, book_ns: int) -> bool:
         """Tell whether an update that brings the book to this time belongs to a later bucket than the open one."""
@@ -67,6 +69,8 @@ class Sampler:
         if self._open is not None:
             return
         self._open = self._bucket(book_ns)
+        self.is_open = True
+        self.open_until_ns = self._surely_open_until(book_ns)
         if elapsed_ns is not None:
             end_ns = (self._open + 1) * self._cadence
             self.deadline_ns = elapsed_ns + (end_ns - book_ns) + self._grace
@@ -76,6 +80,8 @@ class Sampler:
         if self._open is not None:
             self._closed = self._open
         self._open = None
+        self.is_open = False
+        self.open_until_ns = NEVER_NS
         self.deadline_ns = None
 
     def ascends(self, book_ns: int, gap: bool) -> bool:
@@ -103,6 +109,13 @@ class Sampler:
             if floor is not None and book_ns > floor.event_ns:
                 bucket = max(bucket, floor.event_ns // self._cadence + 1)
         return bucket
+
+    def _surely_open_until(self, book_ns: int) -> int:
+        """Tell until when no later book time can belong to another bucket than this one, which has just been opened."""
+        hour = hour_of(book_ns)
+        if any(floor is not None and floor.event_ns >= book_ns for floor in self._floors_of(hour)):
+            return book_ns
+        return min((book_ns // self._cadence + 1) * self._cadence, (hour + 1) * HOUR_NS)
 
     def _floors_of(self, hour: int) -> tuple[Floor | None, ...]:
         """Return the last lines that can have closed a bucket of this hour; a bucket may reach into the next hour."""

@@ -64,9 +64,8 @@ class Chain:
             return self._judge_join(push)
         # 1. The same pair again is a repetition, except that an idle book's keep-alives (prev == seq == last) all
         #    carry the same pair: they are told apart by their event time.
-        if (push.prev_seq, push.seq) == (self.prev_seq, self.seq) and (
-            push.prev_seq != push.seq or push.event_ns == self.event_ns
-        ):
+        is_same = push.prev_seq == self.prev_seq and push.seq == self.seq
+        if is_same and (push.prev_seq != push.seq or push.event_ns == self.event_ns):
             return Verdict.DUPLICATE
         # 2. Equality with the last number. The step is arbitrary; a smaller seq after it is a legal maintenance reset.
         return Verdict.CONTINUES if push.prev_seq == self.seq else Verdict.BROKEN

@@ -80,7 +80,8 @@ class BookState:
     def applied(self, push: BookPush, event_ns: int | None, recv_ns: int | None) -> None:
         """Note a message that has been applied to the book, with its event time if that can be believed."""
         self.chain.accept(push)
-        self.book_ns = self.time_after(event_ns)
+        if event_ns is not None and (self.book_ns is None or self.book_ns < event_ns):
+            self.book_ns = event_ns
         if self.live_since_ns is None:
             self.live_since_ns = self.book_ns
         self.recv_ns = recv_ns
@@ -89,7 +90,8 @@ class BookState:
     def checked(self, ok: bool | None) -> None:
         """Note what the checksum of the last message showed; None: it was not checked."""
         self.checksum_ok = ok
-        self.has_checksums = self.has_checksums or ok is not None
+        if ok is not None:
+            self.has_checksums = True
 
     def record(self, spec: BookSpec, gap: bool, first: bool) -> SnapshotRecord | None:
         """Make the record of the book's levels as they stand; None while it has no book time."""

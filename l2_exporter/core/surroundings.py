@@ -53,8 +53,9 @@ class Surroundings:
         if stamp.elapsed_ns is not None:
             if before_ns is not None and stamp.elapsed_ns - before_ns > LEAP_NS:
                 self.clock.leapt()
-            earliest_ns = stamp.elapsed_ns - FURTHEST_BACK_NS
-            for due_ns, action in self.timers.due(stamp.elapsed_ns):
-                self.venue_ns = self.clock.now_ns(due_ns)
-                action(stamp.at(max(due_ns, earliest_ns)))
+            if stamp.elapsed_ns >= self.timers.next_ns:
+                earliest_ns = stamp.elapsed_ns - FURTHEST_BACK_NS
+                for due_ns, action in self.timers.due(stamp.elapsed_ns):
+                    self.venue_ns = self.clock.now_ns(due_ns)
+                    action(stamp.at(max(due_ns, earliest_ns)))
         self.venue_ns = self.clock.now_ns(stamp.elapsed_ns)

@@ -4,14 +4,20 @@ import heapq
 from collections.abc import Callable, Iterator
 
 Action = Callable[..., None]
+NEVER_NS = 1 << 63
 
 
 class Timers:
-    """A queue of deadlines in elapsed nanoseconds. Equal times run in the order they were set."""
+    """A queue of deadlines in elapsed nanoseconds. Equal times run in the order they were set.
 
-    __slots__ = ("_count", "_heap")
+    Attributes:
+        next_ns: the earliest deadline; far in the future without one.
+    """
+
+    __slots__ = ("_count", "_heap", "next_ns")
 
     def __init__(self) -> None:
+        self.next_ns = NEVER_NS
         self._heap: list[tuple[int, int, Action]] = []
         self._count = 0
 
@@ -19,6 +25,7 @@ class Timers:
         """Call for `action` at this time. There is no taking back: an action looks whether it is still wanted."""
         self._count += 1
         heapq.heappush(self._heap, (due_ns, self._count, action))
+        self.next_ns = self._heap[0][0]
 
     def next_due_ns(self) -> int | None:
         """Return the earliest deadline."""
@@ -28,4 +35,5 @@ class Timers:
         """Take out, one after the other, what is due at this time, including what falls due meanwhile."""
         while self._heap and self._heap[0][0] <= elapsed_ns:
             due_ns, _, action = heapq.heappop(self._heap)
+            self.next_ns = self._heap[0][0] if self._heap else NEVER_NS
             yield due_ns, action

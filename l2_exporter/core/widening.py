@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from l2_exporter.core.book import Book, Side
+from l2_exporter.core.book import Book
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.events import BookPush, Row
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.records import BookSpec
 from l2_exporter.core.sequence import Holdback
+from l2_exporter.core.side import Side
 from l2_exporter.core.state import BookState
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.timetext import NS_PER_S
@@ -99,7 +100,7 @@ class Widening:
         if not isinstance(held, Book):
             raise TypeError("a book of orders is never widened: its REST book is whole")
         agrees = _agree(held.bids, fresh.bids) and _agree(held.asks, fresh.asks)
-        detail: dict[str, object] = {"agrees": agrees, "bids": len(fresh.bids.rows), "asks": len(fresh.asks.rows)}
+        detail: dict[str, object] = {"agrees": agrees, "bids": fresh.bids.depth, "asks": fresh.asks.depth}
         self._says.note("audit", stamp, detail=detail)
         if not agrees:
             self._lose("venue_reset", stamp, detail={"why": "a fresh REST book disagrees"})

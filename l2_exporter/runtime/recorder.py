@@ -53,7 +53,8 @@ class Recorder:
         if take is None:
             return []
         stamp = stamp_of(line)
-        return self._settle(take(self, line, stamp), stamp)
+        outputs = take(self, line, stamp)
+        return self._settle(outputs, stamp) if outputs else []
 
     def stopped(self, stamp: Stamp, reason: str) -> list[Command]:
         """End the run cleanly: open buckets are written."""
@@ -103,11 +104,12 @@ class Recorder:
         """Write the records among a feed's outputs and return the commands."""
         commands: list[Command] = []
         for output in outputs:
-            if isinstance(output, SnapshotRecord | OrderRecord):
-                if isinstance(output, OrderRecord):
-                    self._archive.write_event(output, stamp.elapsed_ns)
-                else:
-                    self._archive.write(output, stamp.elapsed_ns)
+            if isinstance(output, OrderRecord):
+                self._archive.write_event(output, stamp.elapsed_ns)
+                if self._watch is not None:
+                    self._watch(output)
+            elif isinstance(output, SnapshotRecord):
+                self._archive.write(output, stamp.elapsed_ns)
                 if self._watch is not None:
                     self._watch(output)
             elif isinstance(output, LedgerRecord):

@@ -19,7 +19,7 @@ from l2_exporter.core.errors import VenueError, clip
 from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Push, Refused
 from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument
-from l2_exporter.core.rows import are_rows
+from l2_exporter.core.rows import are_rows, sides_of
 from l2_exporter.core.timetext import NS_PER_MS
 from l2_exporter.core.venue import BookAsked, Channel, Connection, Continuity, LinkRules, Seeding
 from l2_exporter.venues import binance_instruments
@@ -262,14 +262,17 @@ class Binance(NoChecksum):
         names_previous, time = self._product.names_previous, self.channels[channel].event_time
         bids, asks, first, last = data.get("b"), data.get("a"), data.get("U"), data.get("u")
         previous = data.get("pu") if names_previous else _before(first)
-        wrong = [name for name, rows in (("b", bids), ("a", asks)) if not are_rows(rows, 2)]
+        sides = sides_of(bids, asks, 2)
+        wrong = [] if sides is not None else [name for name in ("b", "a") if not are_rows(data.get(name), 2)]
         wrong += [] if is_counter(last) else ["u"]
         wrong += [] if is_counter(previous) else ["pu" if names_previous else "U"]
         wrong += [] if time in data else [time]
-        if wrong or bids is None or asks is None:
+        if wrong or sides is None:
             raise odd(self._product.company, channel, inst, *wrong)
         push = Push.DELTA if channel == DEPTH else Push.WHOLE
-        return BookPush(push, channel, inst, bids, asks, epoch_ns(data[time], NS_PER_MS), last, previous, None)
+        bids, asks, numbers = sides
+        event_ns = epoch_ns(data[time], NS_PER_MS)
+        return BookPush(push, channel, inst, bids, asks, event_ns, last, previous, None, (), numbers)
 
 
 def _deltas(product: Product) -> Channel:

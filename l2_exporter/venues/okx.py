@@ -27,7 +27,7 @@ from l2_exporter.core.events import (
     Unsubscribed,
 )
 from l2_exporter.core.instrument import Instrument
-from l2_exporter.core.rows import are_rows
+from l2_exporter.core.rows import are_rows, sides_of
 from l2_exporter.core.timetext import END_OF_TIME_NS, NS_PER_MS
 from l2_exporter.core.venue import BookAsked, Channel, Continuity, LinkRules
 from l2_exporter.venues import okx_instruments
@@ -162,10 +162,11 @@ class Okx:
         if type(message) is not dict:
             return [Other("not an object", known=False)]
         arg = message.get("arg")
-        channel = CHANNELS.get(_text_of(arg, "channel") or "")
+        name = arg.get("channel") if type(arg) is dict else None
+        channel = CHANNELS.get(name) if type(name) is str else None
         if "event" in message and (channel is None or "data" not in message):
             return [_control(message)]
-        if channel is None:
+        if channel is None or type(arg) is not dict:
             return [Other("push of another channel", known=type(arg) is dict)]
         return _books(channel, arg, message)
 
@@ -187,7 +188,7 @@ class Okx:
         book = _book(channel, inst, Push.SNAPSHOT, books[0], by_number=False)
         depth = CHANNELS[channel].depth
         bids, asks = best_first(book.bids, book.asks)
-        return book._replace(bids=bids[:depth], asks=asks[:depth], prev_seq=None, checksum=None)
+        return book._replace(bids=bids[:depth], asks=asks[:depth], prev_seq=None, checksum=None, numbers=None)
 
     def book_path(self, channel: str, inst: str) -> str:
         """Name the REST path of a book, at the channel's full depth."""
@@ -216,18 +217,26 @@ class Okx:
 
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
         """Compute CRC-32, signed, of the best 25 levels: `bid price:size:ask price:size:...`, texts as sent."""
-        parts: list[str] = []
-        for bid, ask in zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]):
-            if bid is not None:
-                parts += bid[:2]
-            if ask is not None:
-                parts += ask[:2]
+        if len(bids) >= CHECKSUM_LEVELS <= len(asks):
+            # Filling every fourth place takes half the time of appending level by level.
+            parts = [""] * (4 * CHECKSUM_LEVELS)
+            best_bids, best_asks = bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]
+            parts[0::4], parts[1::4] = [row[0] for row in best_bids], [row[1] for row in best_bids]
+            parts[2::4], parts[3::4] = [row[0] for row in best_asks], [row[1] for row in best_asks]
+        else:
+            parts = _alternating(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
         unsigned = zlib.crc32(":".join(parts).encode())
         return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
 
     def checksum_given(self, checksum: int | None) -> bool:
         """Tell whether there is something to check: since 23 June 2026 the field is a constant 0."""
         return bool(checksum)
+
+
+def _alternating(bids: list[Row], asks: list[Row]) -> list[str]:
+    """List price and size of bids and asks in turn; the longer side goes on alone."""
+    pairs = zip_longest(bids, asks, fillvalue=())
+    return [text for pair in pairs for row in pair for text in row[:2]]
 
 
 def _control(message: dict[str, Any]) -> Event:
@@ -244,17 +253,19 @@ def _control(message: dict[str, Any]) -> Event:
     return Other(f"event {clip(kind)}")
 
 
-def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
+def _books(channel: Channel, arg: dict[str, Any], message: dict[str, Any]) -> list[Event]:
     """Read a push of a book channel."""
-    inst = _text_of(arg, "instId")
-    if not inst:
+    inst, action = arg.get("instId"), message.get("action")
+    if type(inst) is not str or not inst:
         raise _odd(channel.name, None, "arg.instId")
-    push = Push.WHOLE if channel.whole else _ACTIONS.get(_text_of(message, "action") or "")
+    push = Push.WHOLE if channel.whole else _ACTIONS.get(action) if type(action) is str else None
     if push is None:
         raise _odd(channel.name, inst, "action")
     books = message.get("data")
     if type(books) is not list or not books:
         raise _odd(channel.name, inst, "data")
+    if len(books) == 1 and type(books[0]) is dict:
+        return [_book(channel.name, inst, push, books[0])]
     if set(map(type, books)) != {dict}:
         raise _odd(channel.name, inst, "data", books=len(books))
     try:
@@ -266,15 +277,19 @@ def _books(channel: Channel, arg: Any, message: dict[str, Any]) -> list[Event]:
 
 def _book(channel: str, inst: str, push: Push, book: dict[str, Any], *, by_number: bool = True) -> BookPush:
     get = book.get
-    seq, prev_seq, ts = get("seqId"), get("prevSeqId"), get("ts")
-    wrong = [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
-    wrong += [] if "ts" in book else ["ts"]
-    wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
+    seq, prev_seq, checksum = get("seqId"), get("prevSeqId"), get("checksum")
+    sides = sides_of(get("bids"), get("asks"), SLOTS)
+    wrong = [] if sides is not None else [name for name in ("bids", "asks") if not are_rows(get(name), SLOTS)]
+    if "ts" not in book:
+        wrong.append("ts")
+    if not (_is_counter(seq) and _is_counter(prev_seq) and _is_counter(checksum)):
+        wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
     if push is not Push.WHOLE and by_number and (seq is None) != (prev_seq is None):
         wrong.append("seqId" if seq is None else "prevSeqId")
-    if wrong:
+    if wrong or sides is None:
         raise _odd(channel, inst, *wrong)
-    return BookPush(push, channel, inst, book["bids"], book["asks"], _event_ns(ts), seq, prev_seq, get("checksum"))
+    bids, asks, numbers = sides
+    return BookPush(push, channel, inst, bids, asks, _event_ns(get("ts")), seq, prev_seq, checksum, (), numbers)
 
 
 def _is_counter(value: Any) -> bool:

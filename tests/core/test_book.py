@@ -5,7 +5,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2_exporter.core.book import Book, Side
+from l2_exporter.core.book import Book
+from l2_exporter.core.side import Side
 from tests.okx_frames import ASKS, BIDS
 
 PRICES = st.one_of(
@@ -87,3 +88,33 @@ def test_crossed_compares_numbers() -> None:
     assert not book.is_crossed()
     book.replace([], [["10", "1"]])
     assert not book.is_crossed()
+
+
+@given(FRAMES, st.integers(1, 3))
+def test_nearest_levels_are_the_best_ones_after_any_rows(drawn: list[list[tuple[str, str]]], count: int) -> None:
+    frames = [[[price, size] for price, size in rows] for rows in drawn]
+    bids, asks = Side(-1), Side(1)
+    for number, rows in enumerate(frames, 1):
+        bids.apply(rows)
+        asks.apply(rows)
+        assert bids.nearest(count) == naive(frames[:number], best_is_highest=True)[:count]
+        assert asks.nearest(count) == naive(frames[:number], best_is_highest=False)[:count]
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 2)), max_size=40), max_size=12), st.integers(1, 9)
+)
+def test_rows_whose_numbers_are_known_are_applied_as_others_are(
+    drawn: list[list[tuple[int, int]]], covered: int
+) -> None:
+    known, common = Side(-1), Side(-1)
+    for number, levels in enumerate(drawn):
+        texts = [[f"{price / 2:.1f}", str(size)] for price, size in levels]
+        numbers = ([price / 2 for price, _ in levels], [float(size) for _, size in levels])
+        known.apply(texts, numbers)
+        common.apply(texts)
+        if number == 0:
+            known.cover(covered)
+            common.cover(covered)
+        assert known.rows == common.rows
+        assert known.nearest(2) == common.nearest(2) == common.rows[:2]

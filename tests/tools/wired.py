@@ -7,7 +7,7 @@ out, dead links given up, closed ones opened again. Latency is drawn for every f
 import heapq
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -261,7 +261,7 @@ class Wired:
             "codes": self._codes,
             "past": describe_past(specs, self._archive.past),
         }
-        return replace(input_line("start", "control", self._stamp(), json.dumps(start)), n=1)
+        return input_line("start", "control", self._stamp(), json.dumps(start))._replace(n=1)
 
     def _take(self, line: TapeLine) -> None:
         """Tape an input, process it, obey."""

@@ -61,6 +61,7 @@ def test_a_futures_update_names_the_one_before_it(venue: Binance) -> None:
         600859600917,
         600859598061,
         None,
+        numbers=(([7.504, 7.609], [813.0, 0.0]), ([7.615], [1563.0])),
     )
     assert decoded(UPDATE, venue) == [expected]
     assert decoded(wrapped("sushiusdt@depth@100ms", UPDATE), venue) == [expected]

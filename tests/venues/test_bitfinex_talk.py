@@ -83,7 +83,7 @@ def test_a_duplicate_names_the_channel_that_must_end_first() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        ack(9, prec="R0"),
+        ack(9, prec="P2"),
         ack(9, prec="P1"),
         ack(9, freq="F1"),
         ack(9, length="1"),

@@ -80,9 +80,13 @@ def test_hostile_text(hostile: str) -> None:
     assert_decodes(hostile)
 
 
+NUMBERS = (([100.0, 99.5], [1.0, 2.0]), ([100.5, 101.0], [3.0, 4.0]))
+"""Of `BIDS` and `ASKS`."""
+
+
 def test_snapshot_and_update() -> None:
     assert OKX.decode(snapshot(T0, 123456)) == [
-        BookPush(Push.SNAPSHOT, "books", INST, BIDS, ASKS, T0 * MS, 123456, -1, 0)
+        BookPush(Push.SNAPSHOT, "books", INST, BIDS, ASKS, T0 * MS, 123456, -1, 0, (), NUMBERS)
     ]
     assert OKX.decode(update(T0, 7, 5, checksum=None).encode()) == [
         BookPush(Push.DELTA, "books", INST, [], [], T0 * MS, 7, 5, None)
