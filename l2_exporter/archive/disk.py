@@ -75,6 +75,10 @@ class Disk:
             raise
         return fd
 
+    def open_existing(self, path: Path) -> int:
+        """Open a file that is there for writes at its end, to sync it."""
+        return self._patiently(lambda: os.open(path, os.O_WRONLY | os.O_APPEND | _BINARY | _NOFOLLOW))
+
     def append(self, fd: int, data: bytes | memoryview) -> int:
         """Write once and return the number of bytes written, which may be fewer than given."""
         return self._patiently(lambda: os.write(fd, data))
@@ -112,9 +116,13 @@ class Disk:
         """Close a file that `open_append` opened."""
         os.close(fd)
 
+    def rename(self, tmp: Path, final: Path) -> None:
+        """Rename a file over another; a loss of power can undo it until the folder is synced."""
+        self._patiently(lambda: tmp.replace(final))
+
     def replace(self, tmp: Path, final: Path) -> None:
         """Rename a file over another, so that a crash leaves the old or the new one, whole."""
-        self._patiently(lambda: tmp.replace(final))
+        self.rename(tmp, final)
         self.folders_changed([final.parent])
 
     def write_whole(self, path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -137,7 +145,7 @@ class Disk:
             if durable:
                 self.replace(tmp, path)
             else:
-                self._patiently(lambda: tmp.replace(path))
+                self.rename(tmp, path)
         except OSError:
             with contextlib.suppress(OSError):
                 self.remove(tmp)

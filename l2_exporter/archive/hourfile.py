@@ -184,6 +184,9 @@ class HourFiles:
         self._vault = vault
         self._deleted_until = deleted_until
         self._continued: dict[tuple[str, str, int], bool] = {}
+        self._first: dict[tuple[str, str], int] = {}
+        self._closed: dict[tuple[str, str], int] = {}
+        self._closed_before = 0
         self._files: OrderedDict[tuple[str, str, int], HourFile] = OrderedDict()
         self._open: dict[HourFile, None] = {}
 
@@ -197,7 +200,10 @@ class HourFiles:
         file = self._files.get(key)
         if file is None:
             file = HourFile(self._disk, self._vault, spec, hour)
-            if hour <= self._deleted_until(key[:2]):
+            book = key[:2]
+            self._first[book] = min(hour, self._first.get(book, hour))
+            closed = max(self._deleted_until(book), self._closed.get(book, -1), self._closed_before - 1)
+            if hour <= closed:
                 file.takes_lines = False
             self._continued.setdefault(key, file.place is not None)
             self._files[key] = file
@@ -217,11 +223,26 @@ class HourFiles:
         """
         key = (spec.dataset, spec.inst, hour)
         self._continued.pop(key, None)
+        self._closed[key[:2]] = max(hour, self._closed.get(key[:2], hour))
         file = self._files.get(key)
         if file is not None:
-            file.takes_lines = False
-            self._open.pop(file, None)
-            file.release()
+            self._close_file(file)
+
+    def close_before(self, hour: int) -> None:
+        """Take no more lines for any hour before this one."""
+        self._closed_before = max(hour, self._closed_before)
+        for key, file in self._files.items():
+            if key[2] < hour:
+                self._close_file(file)
+
+    def first_hours(self) -> dict[tuple[str, str], int]:
+        """Return the first hour of each (dataset, instrument) that this run has had in hand."""
+        return dict(self._first)
+
+    def _close_file(self, file: HourFile) -> None:
+        file.takes_lines = False
+        self._open.pop(file, None)
+        file.release()
 
     def opened(self, file: HourFile) -> None:
         """Keep the number of descriptors bounded after a file has been written."""

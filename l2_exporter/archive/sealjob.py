@@ -83,22 +83,44 @@ def seal_hour(disk: Disk, vault: Vault, sealing: Sealing, previous: str | None) 
     """
     spec = sealing.spec
     book = (spec.venue, spec.dataset, spec.inst, sealing.hour)
-    path = next((each for each in (vault.hour_file(*book, suffix) for suffix in LINE_SUFFIXES) if each.exists()), None)
-    content = Content() if path is None else read_content(path)
-    if path is not None and path.suffix == LINE_SUFFIXES[0]:
-        fd = disk.open_append(path)
-        try:
-            disk.fsync(fd)
-        finally:
-            disk.close(fd)
+    content = _plain_content(disk, vault.hour_file(*book))
+    if content is None:
+        packed = [path for path in (vault.hour_file(*book, suffix) for suffix in LINE_SUFFIXES[1:]) if path.exists()]
+        content = read_content(packed[0]) if packed else Content()
     manifest = orjson.dumps(_manifest(sealing, content, previous, _metadata(disk, vault, spec)))
     disk.write_whole(vault.manifest_file(*book), manifest)
     digest = hashlib.sha256(manifest).hexdigest()
     return Sealed(spec, sealing.hour, sealing.at_ns, content.lines, content.sha256, digest, sealing.by_run)
 
 
+def _plain_content(disk: Disk, path: Path) -> Content | None:
+    """Read and sync a plain hour file, held open so that nobody compresses it meanwhile; None if there is none."""
+    try:
+        fd = disk.open_existing(path)
+    except FileNotFoundError:
+        return None
+    try:
+        content = read_content(path)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+    return content
+
+
 def read_content(path: Path) -> Content:
-    """Read a whole hour file; of lines in between only flags are looked at."""
+    """Read a whole hour file; of lines in between only flags are looked at.
+
+    Raises:
+        ArchiveError: it is damaged, or holds a line that is none.
+        OSError: it cannot be read.
+    """
+    try:
+        return _content(path)
+    except ValueError as error:
+        raise ArchiveError(f"{path} holds a line that cannot be read: {error}") from error
+
+
+def _content(path: Path) -> Content:
     content, digest, rest = Content(), hashlib.sha256(), b""
     last = b""
     for block in read_blocks(path):
@@ -113,10 +135,17 @@ def read_content(path: Path) -> Content:
             place = line.rfind(FLAGS) + len(FLAGS)
             if line[place : place + 1] != b"]":
                 content.flags.update(orjson.loads(line[place - 1 : line.index(b"]", place) + 1]))
+    if rest:
+        raise ValueError("its last line has no end")
     if last:
         content.last = orjson.loads(last)
     content.sha256 = digest.hexdigest()
     return content
+
+
+def _decided(messages: dict[str, int]) -> dict[str, int]:
+    """Count a message in the hour in which it was decided what it is: one that was held back came in an earlier one."""
+    return {**messages, "received": sum(count for name, count in messages.items() if name != "received")}
 
 
 def _metadata(disk: Disk, vault: Vault, spec: BookSpec) -> dict[str, object] | None:
@@ -150,7 +179,7 @@ def _manifest(
         "continuity": sealing.continuity,
         **sealing.windows.fields(spec.decimals),
         "checksum": None if sums is None else {name: sums.get(name, 0) for name in OUTCOMES},
-        "messages": sealing.messages,
+        "messages": None if sealing.messages is None else _decided(sealing.messages),
         "flags": dict(sorted(content.flags.items())),
         "metadata": metadata,
         "sha256": content.sha256,

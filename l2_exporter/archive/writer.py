@@ -23,7 +23,16 @@ from l2_exporter.archive.sealing import Seals
 from l2_exporter.archive.sealjob import Sealed
 from l2_exporter.archive.syncjob import SyncJob
 from l2_exporter.core.errors import ArchiveError, clip
-from l2_exporter.core.records import BookSpec, HourOver, HoursOver, LedgerRecord, Line, OrderRecord, SnapshotRecord
+from l2_exporter.core.records import (
+    BookSpec,
+    HourOver,
+    HoursOver,
+    LateLine,
+    LedgerRecord,
+    Line,
+    OrderRecord,
+    SnapshotRecord,
+)
 from l2_exporter.core.timetext import HOUR_NS, NS_PER_S, hour_of, utc_text
 
 REPLAY = "replay"
@@ -102,7 +111,7 @@ class Archive:
         self._rejected = 0
         self._events: dict[tuple[str, str, int], list[OrderRecord]] = {}
         self._events_elapsed_ns: int | None = None
-        self.past = Past(disk, vault, venue, self._files, self.seals.windows)
+        self.past = Past(disk, vault, venue, self._files, self.seals.windows, repeats=not patient)
 
     @property
     def suspended(self) -> int:
@@ -120,6 +129,8 @@ class Archive:
         folder = self._vault.meta_folder(self._venue)
         try:
             self._disk.make_folders(folder)
+            # Whoever took the lock made these without syncing them: the ledger would be gone with them.
+            self._disk.folders_changed([self._vault.root, folder.parent])
             for left in folder.rglob(f"{TEMPORARY_PREFIX}*"):
                 self._disk.remove(left)
             for old in sorted(self._vault.rejected_folder(self._venue).glob("*.json"))[:-REJECTED_KEPT]:
@@ -217,6 +228,14 @@ class Archive:
         self.bytes_written += len(lines)
         self._written(records[0])
 
+    def count_late(self, record: LateLine) -> None:
+        """Count a line whose hour is over; say it once an hour and book.
+
+        Raises:
+            ArchiveError: as `write`.
+        """
+        self._too_late(record, hour_of(record.event_ns))
+
     def seal(self, record: HourOver, origin: str, newest_event_ns: int | None) -> None:
         """Let an hour of a book take no more lines, and have it sealed.
 
@@ -225,7 +244,7 @@ class Archive:
         """
         self.flush_events()
         if origin != REPLAY:
-            self.seals.orphans_before(record.hour, record.at_ns)
+            self.seals.orphans_before(record.hour, record.at_ns, self._files.first_hours())
         self.seals.over(record, origin)
         for spec, _ in record.datasets:
             self._files.close_hour(spec, record.hour)
@@ -233,8 +252,14 @@ class Archive:
             self._seal_all(newest_event_ns)
 
     def seal_orphans(self, record: HoursOver) -> None:
-        """Have the hours sealed that earlier runs have left behind."""
-        self.seals.orphans_before(record.hour, record.at_ns)
+        """Have the hours sealed that earlier runs have left behind; none of them takes lines any more.
+
+        Raises:
+            ArchiveError: as `write`.
+        """
+        self.flush_events()
+        self._files.close_before(record.hour)
+        self.seals.orphans_before(record.hour, record.at_ns, self._files.first_hours())
 
     def sealed(self, hours: Sequence[Sealed], newest_event_ns: int | None = None) -> None:
         """Say in the ledger which hours have been sealed."""
@@ -357,7 +382,7 @@ class Archive:
         except OSError as error:
             raise ArchiveError(f"the archive could not be closed: {error}") from error
 
-    def _too_late(self, record: Line, hour: int) -> None:
+    def _too_late(self, record: Line | LateLine, hour: int) -> None:
         """Count a line for an hour that takes no more; say it once."""
         self.late[record.spec, hour] += 1
         if self.late[record.spec, hour] == 1:

@@ -33,6 +33,9 @@ def keys_for(venue: Venue, channel: str, key_file: Path | None, environment: Map
         raise ConfigError(
             f"{needs}: set {', '.join(missing)}, or [venue.{venue.name}] key_file; without keys are recorded: {free}"
         )
+    odd = [part for part, text in parts.items() if not text.isascii() or not text.isprintable() or text != text.strip()]
+    if odd:
+        raise ConfigError(f"{venue.name}: {', '.join(odd)} must be plain characters without blanks around them")
     keys = Keys(parts)
     venue.headers("/", keys, 0)  # refuses keys that cannot sign
     return keys

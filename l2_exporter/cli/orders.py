@@ -20,6 +20,7 @@ from l2_exporter.cli.vault import resolve_vault
 from l2_exporter.core.decimaltext import is_number
 from l2_exporter.core.errors import ArchiveError
 from l2_exporter.core.timetext import utc_ns
+from l2_exporter.runtime.outlet import one_line
 
 EXAMPLES = """\b
 Examples:
@@ -122,7 +123,7 @@ def _line(event: OrderEvent) -> str:
     side, price, size = event.side or "-", event.price or "-", event.size or "-"
     text = f"{event.timestamp_utc}  {event.type:6}  {side:4}  {event.order_id}  {price}  {size}"
     left = f"  left {event.remaining}" if event.remaining not in (None, event.size) else ""
-    return text + left + (f"  {event.reason}" if event.reason else "")
+    return one_line(text + left + (f"  {event.reason}" if event.reason else ""))
 
 
 def _place(event: OrderEvent | None) -> str | None:

@@ -19,6 +19,7 @@ from l2_exporter.cli.vault import resolve_vault
 from l2_exporter.core.decimaltext import mean_text
 from l2_exporter.core.errors import ArchiveError
 from l2_exporter.core.timetext import NS_PER_S, utc_text
+from l2_exporter.runtime.outlet import one_line
 from l2_exporter.venues.registry import line_rules
 
 EXAMPLES = """\b
@@ -107,7 +108,7 @@ def _ladder(book: ArchivedBook, made: Moment, level: str, depth: int) -> list[st
 
 
 def _more(row: Row, level: str) -> str:
-    return f"{row[3]} orders" if level == "l2" else f"{row[2]}  {row[3] or ''}"
+    return f"{row[3]} orders" if level == "l2" else f"{one_line(row[2] or '')}  {row[3] or ''}"
 
 
 def _counted(side: RebuiltSide) -> str:

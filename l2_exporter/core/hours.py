@@ -1,7 +1,7 @@
 """When an hour is over, book by book (docs/FORMAT.md, "The manifest"): then it can be sealed, and is never reopened.
 
 An hour of a book is over when the book has gone beyond it, or when the venue's clock is 120 s past its end. That clock
-is the greatest event time carried on by elapsed time; where a venue has told none yet, our own receive time stands in.
+is the greatest event time carried on by elapsed time. Our own clock seals nothing: it may be wrong by hours.
 """
 
 from collections.abc import Callable, Iterable
@@ -118,13 +118,12 @@ class HourWatch:
         stamp, venue_ns = self._shared.stamp, self._shared.venue_ns
         self.is_due = False
         self.started(stamp)
-        now_ns = venue_ns or stamp.recv_ns
-        if not now_ns:
+        if not venue_ns:
             return
-        limit = hour_of(now_ns - LATE_NS - 1)
+        limit = hour_of(venue_ns - LATE_NS - 1)
         for hours in self._all_hours():
             hours.pass_to(limit)
-        if venue_ns and limit != self._limit:
+        if limit != self._limit:
             self._limit = limit
             self._shared.out.append(HoursOver(limit, stamp.recv_ns))
 

@@ -65,11 +65,12 @@ class Keeper:
         self._shared = shared
         self._watch = ChecksumWatch(shared.checks)
         self.hours = BookHours(hours_of, shared, self._counted)
-        self._lines = Lines(spec, shared, samplers(spec), lambda: self.state, BookState.record, self.hours)
+        self._lines = Lines(spec, shared, samplers(spec), lambda: self.state, BookState.record, self.hours, leads=True)
         self._orders: OrderLog | None = None
         if specs.events is not None and specs.books is not None:
-            books = Lines(specs.books, shared, samplers(specs.books), lambda: self.state, BookState.order_record)
-            self._orders = OrderLog(specs.events, shared, books)
+            make = BookState.order_record
+            books = Lines(specs.books, shared, samplers(specs.books), lambda: self.state, make, self.hours, leads=False)
+            self._orders = OrderLog(specs.events, shared, books, self.hours)
         self._channel = shared.checks.venue.channels[spec.channel]
         self._fresh = FreshBooks(self._channel, shared, self._watch, self.says)
         self._seeker = Seeker(spec, shared, recovery, self.says, self._attempt)
@@ -358,7 +359,12 @@ class Keeper:
         return {str(outcome): count for outcome, count in self._watch.outcomes.items()}
 
     def _counted(self) -> tuple[dict[str, int], dict[str, int]]:
-        return asdict(self.counts), self.checksums
+        """Count the messages so far; one whose outcome is still open belongs to the hour that it ends up in."""
+        counts = asdict(self.counts)
+        settled = sum(counts.values()) - counts["received"]
+        if counts["received"] == settled + 1:
+            counts["received"] = settled
+        return counts, self.checksums
 
     @property
     def is_provable(self) -> bool:

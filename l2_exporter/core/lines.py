@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from l2_exporter.core.hours import BookHours
 from l2_exporter.core.inputs import Stamp
-from l2_exporter.core.records import BookSpec, SnapshotRecord
+from l2_exporter.core.records import BookSpec, LateLine, SnapshotRecord
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.state import BookState
 from l2_exporter.core.surroundings import Surroundings
@@ -20,10 +20,11 @@ class Lines:
     Args:
         state_of: tells the book's state when a deadline has come.
         make: makes the record.
-        hours: of the book, which these lines lead on; None: those of another dataset do.
+        hours: of the book.
+        leads: these lines lead the hours on; else those of another dataset do.
     """
 
-    __slots__ = ("_first", "_hours", "_make", "_sampler", "_shared", "_state_of", "spec")
+    __slots__ = ("_first", "_hours", "_leads", "_make", "_sampler", "_shared", "_state_of", "spec")
 
     def __init__(
         self,
@@ -32,7 +33,9 @@ class Lines:
         sampler: Sampler,
         state_of: Callable[[], BookState],
         make: Make,
-        hours: BookHours | None = None,
+        hours: BookHours,
+        *,
+        leads: bool,
     ) -> None:
         self.spec = spec
         self._shared = shared
@@ -41,6 +44,7 @@ class Lines:
         self._make = make
         self._first = False
         self._hours = hours
+        self._leads = leads
 
     def begun(self) -> None:
         """Take note of a new episode: its first line says so."""
@@ -91,20 +95,20 @@ class Lines:
     def emit(self, record: SnapshotRecord | None) -> None:
         """Hand a line over if it ascends; only a line that can be written uses up the marks of an episode's first line.
 
-        One whose hour is over is handed over to be counted.
+        One whose hour is over is only counted.
         """
         if record is None:
             return
         if self._is_over(record.event_ns):
-            self._shared.out.append(record)
+            self._shared.out.append(LateLine(record.spec, record.event_ns, record.recv_ns))
         elif self._sampler.ascends(record.event_ns, record.gap):
             self._first = False
-            if self._hours is not None:
+            if self._leads:
                 self._hours.made(record.event_ns)
             self._shared.out.append(record)
 
     def _is_over(self, event_ns: int) -> bool:
-        if self._hours is not None and self._hours.is_over(event_ns):
+        if self._hours.is_over(event_ns):
             return True
         return not self._shared.history.takes_lines(self.spec, hour_of(event_ns))
 

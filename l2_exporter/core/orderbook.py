@@ -14,6 +14,7 @@ from l2_exporter.core.errors import BookError
 from l2_exporter.core.events import BookPush, Change, OrderChange, Push, Row
 
 OrderRow = list[str | None]
+MANY = 2000
 NEARLY = 0.9
 """A window of orders that is so full ends somewhere inside the market's book: leaving and entering take two frames."""
 
@@ -46,6 +47,11 @@ class Level:
         self.key = key
         self.orders: dict[str, Order] = {}
         self._row: Row | None = None
+
+    @property
+    def price(self) -> str:
+        """The price as the first order has it."""
+        return next(iter(self.orders.values())).price
 
     def touched(self) -> None:
         """Forget the sum: an order has come, gone or changed."""
@@ -95,7 +101,7 @@ class OrderSide:
     @property
     def best(self) -> str | None:
         """The best price, None for an empty side."""
-        return self._levels[0].row()[0] if self._levels else None
+        return self._levels[0].price if self._levels else None
 
     def top(self, depth: int) -> list[Row]:
         """Return the best levels as rows."""
@@ -149,7 +155,7 @@ class OrderSide:
         """Take note that nothing is known beyond the worst level there is."""
         if self._levels:
             self._limit = self._keys[-1]
-            self.last_known = self._levels[-1].row()[0]
+            self.last_known = self._levels[-1].price
 
     def _level(self, price: str) -> Level:
         key = self._key(price)
@@ -281,6 +287,8 @@ class OrderBook:
         self._orders = {}
         self.is_cut = False
         for side, rows in ((self.bids, bids), (self.asks, asks)):
+            if len(rows) > MANY:  # in a bad order each would move the whole side; of one price they stay as they came
+                rows = sorted(rows, key=lambda row: Decimal(row[0]), reverse=side is self.bids)
             for price, size, order_id in rows:
                 if order_id in self._orders:
                     raise BookError(f"order {order_id} is twice in a book")

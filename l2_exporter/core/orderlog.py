@@ -7,10 +7,11 @@ Any moment of an episode can be built again: from the last whole book before it 
 from collections.abc import Sequence
 
 from l2_exporter.core.events import BookPush, OrderChange
+from l2_exporter.core.hours import BookHours
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.lines import Lines
 from l2_exporter.core.orderbook import OrderBook
-from l2_exporter.core.records import BookSpec, OrderRecord
+from l2_exporter.core.records import BookSpec, LateLine, OrderRecord
 from l2_exporter.core.state import BookState
 from l2_exporter.core.surroundings import Surroundings
 
@@ -26,9 +27,10 @@ class OrderLog:
         books: the lines with whole books.
     """
 
-    def __init__(self, spec: BookSpec, shared: Surroundings, books: Lines) -> None:
+    def __init__(self, spec: BookSpec, shared: Surroundings, books: Lines, hours: BookHours) -> None:
         self.spec = spec
         self.books = books
+        self._hours = hours
         self._shared = shared
         self._said_cut = False
         self._is_undated = False
@@ -60,6 +62,11 @@ class OrderLog:
             self.begun(state, stamp)  # the book it begins with holds this update
             return
         self.books.sample(state, stamp)
+        if self._hours.is_over(state.book_ns):
+            # They count, so that a reader sees that some are missing.
+            state.events += len(changes)
+            self._shared.out += [LateLine(self.spec, state.book_ns, state.recv_ns) for _ in changes]
+            return
         flags = ("partial_depth",) if self._is_cut(state) else ()
         for change in changes:
             state.events += 1
@@ -89,6 +96,9 @@ class OrderLog:
             return
         if kind == GAP:
             state.events += 1
+        if self._hours.is_over(state.book_ns):
+            self._shared.out.append(LateLine(self.spec, state.book_ns, state.recv_ns))
+            return
         self._shared.out.append(
             OrderRecord(
                 self.spec,

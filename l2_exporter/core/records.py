@@ -141,6 +141,15 @@ class HourOver:
 
 
 @dataclass(frozen=True, slots=True)
+class LateLine:
+    """A line, or an order event, whose hour is over: it is counted and not written."""
+
+    spec: BookSpec
+    event_ns: int
+    recv_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class HoursOver:
     """Every hour before this one is over, also for books that this run does not record."""
 
@@ -150,4 +159,4 @@ class HoursOver:
 
 Line = SnapshotRecord | OrderRecord
 Record = Line | LedgerRecord
-Ended = HourOver | HoursOver
+Ended = HourOver | HoursOver | LateLine

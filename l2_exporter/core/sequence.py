@@ -11,7 +11,8 @@ from l2_exporter.core.events import BookPush
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.timetext import NS_PER_S
 
-HELD_LIMIT = 5_000
+HELD_LIMIT = 100_000
+"""A busy product tells of 2,000 orders a second, and its REST book can take half a minute."""
 HELD_ROWS = 400_000
 """Of all deltas together: a venue's are a few rows each."""
 CONTAINED_WITHIN_NS = 10 * NS_PER_S
@@ -109,7 +110,7 @@ class Holdback:
             if last.seq != push.prev_seq or len(self._deltas) >= HELD_LIMIT or self._rows >= HELD_ROWS:
                 self.clear()
         self._deltas.append((push, stamp))
-        self._rows += len(push.bids) + len(push.asks)
+        self._rows += len(push.bids) + len(push.asks) + len(push.changes)
 
     def clear(self) -> None:
         """Let all go."""

@@ -20,9 +20,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from l2_exporter import __version__
+from l2_exporter.runtime.httpbody import ACCEPTED, CHUNK_BYTES, BodyError, read_body
 
 MAX_BODY_BYTES = 32 << 20
-CHUNK_BYTES = 1 << 16
 REASON_CHARS = 200
 SPARE_S = 1.0
 """The socket's own timeouts are longer than the deadline: they only end what could not be cut off."""
@@ -43,9 +43,11 @@ class HttpCaller:
 
     Args:
         ca_file: certificates to trust instead of the usual ones.
+        max_bytes: of a body, unpacked.
     """
 
-    def __init__(self, ca_file: Path | None = None) -> None:
+    def __init__(self, ca_file: Path | None = None, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._verify: bool | str = True if ca_file is None else str(ca_file)
         self._line = _Line()
         self._call: _Call | None = None
@@ -60,7 +62,7 @@ class HttpCaller:
             posted: the JSON text to POST, or an empty one; None asks by GET.
             headers: more of them.
         """
-        call = self._call = _Call(self._line, url, deadline_s, self._verify, posted, headers)
+        call = self._call = _Call(self._line, url, deadline_s, self._verify, self._max_bytes, posted, headers)
         if not self._closed:
             threading.Thread(target=call.run, name=f"{call.method} {url}", daemon=True).start()
             call.over.wait(deadline_s)
@@ -88,6 +90,7 @@ class _Call:
         url: str,
         deadline_s: float,
         verify: bool | str,
+        max_bytes: int,
         posted: str | None,
         headers: Mapping[str, str] | None,
     ) -> None:
@@ -96,18 +99,24 @@ class _Call:
         self._line = line
         self.method = "GET" if posted is None else "POST"
         self._posted = posted
+        self._is_secret = headers is not None
         self._headers = {**(headers or {}), **({"Content-Type": "application/json"} if posted else {})}
         self._url = url
         self._deadline_s = deadline_s
         self._verify = verify
+        self._max_bytes = max_bytes
 
     def run(self) -> None:
         """Make the call. Whatever the server does, there is an answer and no exception."""
         try:
             self.answer = self._ask()
+        except BodyError as error:
+            self.answer = HttpAnswer(0, str(error))
         except (OSError, HTTPError, ValueError) as error:
             # RequestException is an OSError; ValueError: an odd URL or header (UnicodeError, LocationValueError).
-            self.answer = HttpAnswer(0, _reason(error))
+            # An error of a header quotes it, and with headers of its own a call holds a secret.
+            quotes = self._is_secret and isinstance(error, ValueError)
+            self.answer = HttpAnswer(0, type(error).__name__ if quotes else _reason(error))
         finally:
             self.over.set()
             if self._line.is_cut:
@@ -125,11 +134,8 @@ class _Call:
             stream=True,
             allow_redirects=False,
         ) as response:
-            body = bytearray()
-            for chunk in response.iter_content(CHUNK_BYTES):
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    return HttpAnswer(0, f"the body is longer than {MAX_BODY_BYTES} bytes")
+            chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+            body = read_body(chunks, response.headers.get("Content-Encoding"), self._max_bytes)
             return HttpAnswer(
                 response.status_code, body.decode("utf-8", "replace"), response.headers.get("Retry-After")
             )
@@ -139,8 +145,9 @@ class _Line:
     """A session and the socket it has opened last, which can be cut from another thread."""
 
     def __init__(self) -> None:
-        self.session = requests.Session()
+        self.session = _Session()
         self.session.headers["User-Agent"] = USER_AGENT
+        self.session.headers["Accept-Encoding"] = ACCEPTED
         self.session.auth = _no_credentials
         adapter = _Adapter(self)
         for scheme in ("http://", "https://"):
@@ -161,6 +168,13 @@ class _Line:
             with contextlib.suppress(OSError):
                 # Not SSLSocket.shutdown, which pulls the TLS layer away from under the thread that reads.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class _Session(requests.Session):
+    """A session that takes a redirect for an answer like any other: to find the next address it would read it whole."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Say that there is none."""
 
 
 class _Adapter(HTTPAdapter):

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import random
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, PayloadTooBig, WebSocketException
 
 from l2_exporter.archive.tape import TapeLine
@@ -15,10 +17,11 @@ from l2_exporter.core.errors import TransportError, VenueError
 from l2_exporter.core.inputs import Stamp
 from l2_exporter.core.venue import LinkRules
 from l2_exporter.runtime.clock import Clock
+from l2_exporter.runtime.guarded import GuardedConnection
 from l2_exporter.runtime.inbox import Inbox
 from l2_exporter.runtime.reconnecting import Bucket, reconnect_waits
 
-MAX_FRAME_BYTES = 32 << 20
+MAX_MESSAGE_BYTES = 32 << 20
 OPEN_TIMEOUT_S = 10
 CLOSE_TIMEOUT_S = 2
 FULL_FOR_S = 30.0
@@ -26,6 +29,7 @@ FULL_FOR_S = 30.0
 STABLE_AFTER_S = 60.0
 WATCH_EVERY_S = 1.0
 STALL_S = 2.0
+_QUERY = re.compile(r"\?\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class LinkSettings:
     Attributes:
         replaces: the connection it takes over from.
         before_connect: waits until the venue allows another attempt.
+        max_bytes: of a message, behind its decompression.
         address: finds out where to connect, where that is another address each time (it may hold a secret: it is
             neither taped nor logged); raises TransportError or VenueError. None: `url`.
         sent: told of every text that has been sent, as it was before it was signed.
@@ -48,6 +53,7 @@ class LinkSettings:
     replaces: str | None
     before_connect: Callable[[], Awaitable[None]]
     sent: Callable[[str, str], None]
+    max_bytes: int = MAX_MESSAGE_BYTES
     sign: Callable[[str], str] | None = None
     address: Callable[[], Awaitable[str]] | None = None
 
@@ -135,19 +141,22 @@ class Link:
                 url,
                 ssl=settings.tls if url.startswith("wss:") else None,
                 compression="deflate" if settings.rules.deflate else None,
-                max_size=MAX_FRAME_BYTES,
+                create_connection=GuardedConnection,
+                max_size=settings.max_bytes,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=None,  # _watch asks
             ) as socket:
-                why = await self._opened(socket)
+                why = await self._opened(cast(GuardedConnection, socket))
         except (OSError, WebSocketException, TimeoutError, ValueError, TransportError, VenueError) as error:
             # Some errors quote the address, which may hold a secret.
             why = f"connect_failed: {type(error).__name__}: {error}".replace(url, settings.url)
+            if settings.address is not None:
+                why = _QUERY.sub("", why)
         self._put("close", why)
         return why
 
-    async def _opened(self, socket: ClientConnection) -> str:
+    async def _opened(self, socket: GuardedConnection) -> str:
         """Use an open connection until it ends; return why it ended."""
         self.state = "open"
         self.opened += 1
@@ -164,11 +173,11 @@ class Link:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, socket: ClientConnection) -> str:
+    async def _read(self, socket: GuardedConnection) -> str:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                frame = await socket.recv()
+                frame = await socket.take()
                 try:
                     # Not `wait_for`: before Python 3.12 it can swallow the cancellation that ends this task.
                     async with asyncio.timeout(FULL_FOR_S):
@@ -187,7 +196,7 @@ class Link:
         except OSError as error:
             return f"disconnect: {error}"
 
-    async def _send(self, socket: ClientConnection) -> str:
+    async def _send(self, socket: GuardedConnection) -> str:
         """Send what is in the outbox, within the venue's limit of requests."""
         rules, loop = self.settings.rules, asyncio.get_running_loop()
         bucket = Bucket(rules.request_burst, rules.requests_per_hour / 3600)
@@ -201,7 +210,7 @@ class Link:
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await ended
 
-    async def _watch(self, socket: ClientConnection) -> str:
+    async def _watch(self, socket: GuardedConnection) -> str:
         """Ask a silent venue whether it is there; give up on one that does not answer. A stall of ours is not its."""
         rules, loop = self.settings.rules, asyncio.get_running_loop()
         self._asked = False
@@ -221,7 +230,7 @@ class Link:
                 with contextlib.suppress(ConnectionClosed):
                     await self._ask(socket, rules.ping)
 
-    async def _ask(self, socket: ClientConnection, ping: str | None) -> None:
+    async def _ask(self, socket: GuardedConnection, ping: str | None) -> None:
         """Ask a silent venue whether it is there; where it has no ping of its own, by the protocol's, out of the tape.
 
         Raises:

@@ -13,7 +13,16 @@ from l2_exporter.archive.writer import REPLAY, Archive
 from l2_exporter.core.commands import Command, KeepFrame, StopVenue
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.inputs import Stamp
-from l2_exporter.core.records import HourOver, HoursOver, LedgerRecord, OrderRecord, Record, SnapshotRecord
+from l2_exporter.core.records import (
+    Ended,
+    HourOver,
+    HoursOver,
+    LateLine,
+    LedgerRecord,
+    OrderRecord,
+    Record,
+    SnapshotRecord,
+)
 from l2_exporter.core.surroundings import Output
 from l2_exporter.core.venue import Venue
 
@@ -114,11 +123,8 @@ class Recorder:
                     self._watch(output)
             elif isinstance(output, LedgerRecord):
                 self._note(output)
-            elif isinstance(output, HourOver):
-                self._archive.seal(output, self._origin, self._newest_event_ns)
-            elif isinstance(output, HoursOver):
-                if self._origin != REPLAY:
-                    self._archive.seal_orphans(output)
+            elif isinstance(output, HourOver | HoursOver | LateLine):
+                self._ended(output)
             elif isinstance(output, KeepFrame):
                 self._archive.keep_frame(output.frame, output.reason, stamp.recv_ns)
             else:
@@ -126,6 +132,15 @@ class Recorder:
                     self.build_fail = output.line
                 commands.append(output)
         return commands
+
+    def _ended(self, ended: Ended) -> None:
+        """Tell the archive of what is over."""
+        if isinstance(ended, HourOver):
+            self._archive.seal(ended, self._origin, self._newest_event_ns)
+        elif isinstance(ended, LateLine):
+            self._archive.count_late(ended)
+        elif self._origin != REPLAY:
+            self._archive.seal_orphans(ended)
 
     def _note(self, record: LedgerRecord) -> None:
         if record.kind == "gap" and record.reason is not None:

@@ -1,5 +1,6 @@
 """Sealed hours: on time, also with no lines, after a crash, across losses; a chain, and never opened again."""
 
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -195,6 +196,65 @@ def test_what_a_killed_run_left_is_sealed_by_the_next_and_marked(first: str, tmp
     assert found["BTC-USDT-SWAP", 2]["previous"] == hashlib.sha256(own.read_bytes()).hexdigest()
     assert own.with_name("10.torn").read_bytes() == b'{"timestamp_utc":"2026-11-21T10:00:05.0'
     assert [*verify([tmp_path], line_rules())] == []
+
+
+def test_an_hour_that_is_over_when_the_run_restarts_keeps_its_place_in_the_chain(tmp_path: Path) -> None:
+    """The run before ended at 10:59, this one begins at 11:00:30: only at 11:02 does the venue's clock seal hour 10."""
+    killed(tmp_path)
+    vault = archive(tmp_path)
+    vault.seal_orphans(HoursOver(HOUR, at(3_630)))
+    vault.note(said("gap", 3_630, "r1", "restart", since_event_ns=at(3)))
+    vault.note(said("live", 3_640, "r1", "restart", until_event_ns=at(3_640)))
+    vault.write(line(3_640, 9, "after_gap"), None)
+    vault.seal_orphans(HoursOver(HOUR + 1, at(3_730)))
+    vault.seal(over(HOUR + 1, seconds=7_300), "live", None)
+    vault.close(at(7_400))
+    first, second = (manifests(tmp_path)["BTC-USDT-SWAP", number] for number in (0, 1))
+    assert (first["sealed"], first["previous"], second["sealed"]) == ("later", None, "run")
+    own = tmp_path / "raw/okx/l2_perps/BTC-USDT-SWAP/2026-11-21/10.manifest.json"
+    assert second["previous"] == hashlib.sha256(own.read_bytes()).hexdigest()
+    assert [*verify([tmp_path], line_rules())] == []
+
+
+def test_no_line_comes_into_an_hour_that_is_over_though_nobody_has_sealed_it_yet(tmp_path: Path) -> None:
+    killed(tmp_path)
+    vault = archive(tmp_path, patient=True)
+    path = tmp_path / "raw/okx/l2_perps/BTC-USDT-SWAP/2026-11-21/10.jsonl"
+    vault.write(line(600), 0)
+    before = path.read_bytes()
+    vault.seal_orphans(HoursOver(HOUR + 1, at(3_730)))
+    vault.write(line(700), 0)
+    vault.write(line(800, spec=OTHER), 0)
+    assert path.read_bytes() == before
+    assert sum(vault.late.values()) == 2
+    assert not (tmp_path / "raw/okx/l2_perps/ETH-USDT-SWAP").exists()
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 9_000 + b"\n", b"\n", b"not JSON\n"])
+def test_an_old_file_that_cannot_be_read_is_passed_over_and_holds_nobody_up(damage: bytes, tmp_path: Path) -> None:
+    killed(tmp_path)
+    path = tmp_path / "raw/okx/l2_perps/BTC-USDT-SWAP/2026-11-21/10.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], damage, *([lines[1]] * 3_000)]))
+    vault = archive(tmp_path)
+    vault.write(line(7_300, spec=OTHER), None)
+    vault.seal(over(HOUR + 2, spec=OTHER), "live", None)
+    assert [inst for inst, _ in manifests(tmp_path)] == ["ETH-USDT-SWAP"]
+
+
+def test_an_hour_that_retention_compresses_meanwhile_does_not_come_back_empty(tmp_path: Path) -> None:
+    killed(tmp_path)
+    path = tmp_path / "raw/okx/l2_perps/BTC-USDT-SWAP/2026-11-21/10.jsonl"
+    plain = b"".join(path.read_bytes().splitlines(keepends=True)[:2])
+    vault = archive(tmp_path, patient=True)
+    vault.seal(over(), "live", None)
+    path.with_suffix(".jsonl.gz").write_bytes(gzip.compress(plain))
+    path.unlink()
+    while vault.seals.waiting:
+        vault.sealed(vault.seals.run_next())
+    (manifest,) = manifests(tmp_path).values()
+    assert (manifest["lines"], manifest["sha256"]) == (2, hashlib.sha256(plain).hexdigest())
+    assert not path.exists()
 
 
 def test_a_replay_leaves_the_hours_of_others_alone(tmp_path: Path) -> None:
