@@ -1,7 +1,8 @@
 """Two ways to hold the levels of one side, by sort keys that ascend from the best level.
 
 Sorted only when somebody asks, a message costs half; but the best levels, which a checksum needs after every message,
-must be at hand at once. Lists with `bisect` are faster than heaps, sorted containers and windows of the best levels.
+must be at hand at once. Lists with `bisect` are faster than heaps and sorted containers, and as fast as a window of the
+best levels.
 """
 
 from bisect import bisect_left

@@ -1,7 +1,7 @@
 """The shape of levels as they come from a venue: lists of `[price, size, ...]` in decimal text.
 
 Their numbers serve to sort a book and to find what is removed, and are read here together, where the texts are checked:
-one pass of the JSON library over all texts of a message costs half of what `float` does with each.
+one pass of the JSON library over all texts of a message costs two fifths of what `float` does with the prices alone.
 """
 
 from itertools import chain
