@@ -66,11 +66,18 @@ class Flaw(StrEnum):
     KIND = "kind"  # no such kind
     GAP_ID = "gap_id"  # a gap without an id, or with another's
     LIVE_ID = "live_id"  # the end of a gap that never began
+    RUN = "run"  # a run that goes on behind its end, or has no beginning
     # of a manifest
+    SEAL = "seal"  # the ledger's `sealed` and the manifest disagree, or one is there without the other
+    WINDOWS = "windows"  # its episodes, losses or seconds not live are not those of the ledger, or of the lines
+    UNSEALED = "unsealed"  # an hour with lines that is older than a manifest of its book, and has none
+    HOLE = "hole"  # hours between two manifests of a book that nothing accounts for
     MANIFEST = "manifest"  # it disagrees with its path, with the hour file or with the manifest before it
     # of the retention job's record
     RECORD = "record"  # it contradicts itself, or what is there
-    MISSING = "missing"  # what it or a manifest vouches for is gone, and no tombstone tells of it
+    MISSING = "missing"  # what it, a manifest or the ledger vouches for is gone, and no tombstone tells of it
+    # of lines that were made again from tapes
+    REDERIVED = "rederived"  # the tapes make other lines
 
 
 @dataclass(frozen=True, slots=True)

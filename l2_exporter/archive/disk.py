@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -40,6 +41,7 @@ class Disk:
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
         self._changed_folders: dict[Path, None] | None = None
+        self._folders_gate = threading.Lock()  # hours are sealed in a thread of its own
 
     def sync_folders_later(self) -> None:
         """Only remember from now on which folders hold new files: whoever asks for `changed_folders` syncs them."""
@@ -47,18 +49,20 @@ class Disk:
 
     def changed_folders(self) -> list[Path]:
         """Hand over the folders to sync, outer ones first."""
-        folders = [*(self._changed_folders or ())]
-        if folders:
-            self._changed_folders = {}
-        return folders
+        with self._folders_gate:
+            folders = [*(self._changed_folders or ())]
+            if folders:
+                self._changed_folders = {}
+            return folders
 
     def folders_changed(self, folders: Iterable[Path]) -> None:
         """Sync folders that hold new files, or remember them."""
         for folder in folders:
-            if self._changed_folders is None:
-                self.sync_folder(folder)
-            else:
-                self._changed_folders[folder] = None
+            with self._folders_gate:
+                if self._changed_folders is not None:
+                    self._changed_folders[folder] = None
+                    continue
+            self.sync_folder(folder)
 
     def open_append(self, path: Path) -> int:
         """Open a file for writes at its end, with its folders; a new one will be found after a crash."""
@@ -95,6 +99,10 @@ class Disk:
     def size(self, fd: int) -> int:
         """Return the size of an open file in bytes."""
         return os.fstat(fd).st_size
+
+    def is_named(self, fd: int) -> bool:
+        """Tell whether an open file still has a name: into one that was deleted underneath lines would vanish."""
+        return os.fstat(fd).st_nlink > 0
 
     def truncate(self, fd: int, size: int) -> None:
         """Cut an open file to `size` bytes."""

@@ -1,5 +1,6 @@
 """One hour file open for appending: strict ascent, one write a line, and never a torn line left behind."""
 
+import contextlib
 import errno
 from collections import OrderedDict
 from collections.abc import Callable
@@ -72,6 +73,9 @@ class HourFile:
         Raises:
             OSError: the line was not written.
         """
+        if self._fd is not None and not self._disk.is_named(self._fd):
+            self.release()
+            self._sound = False
         if not self._sound:
             self._make_sound()
         if self._fd is None:
@@ -114,7 +118,8 @@ class HourFile:
         """Give the descriptor back for a while; what is unsynced stays so."""
         fd, self._fd = self._fd, None
         if fd is not None:
-            self._disk.close(fd)
+            with contextlib.suppress(OSError):  # it is gone all the same, and the next sync opens the file anew
+                self._disk.close(fd)
 
     def close(self) -> None:
         """Sync and close."""
@@ -135,6 +140,7 @@ class HourFile:
 
     def _make_sound(self) -> None:
         """Cut a torn tail, and learn where the file ends."""
+        self._size = 0
         if self._path.exists():
             repair = repair_tail(self._disk, self._path, self._torn_path)
             self.place = place_of_line(repair.last_line)
@@ -200,9 +206,7 @@ class HourFiles:
         file = self._files.get(key)
         if file is None:
             file = HourFile(self._disk, self._vault, spec, hour)
-            book = key[:2]
-            self._first[book] = min(hour, self._first.get(book, hour))
-            closed = max(self._deleted_until(book), self._closed.get(book, -1), self._closed_before - 1)
+            closed = max(self._deleted_until(key[:2]), self._closed.get(key[:2], -1), self._closed_before - 1)
             if hour <= closed:
                 file.takes_lines = False
             self._continued.setdefault(key, file.place is not None)
@@ -210,6 +214,11 @@ class HourFiles:
             self._close_older(spec, hour)
         self._files.move_to_end(key)
         return file
+
+    def has_line(self, spec: BookSpec, hour: int) -> None:
+        """Take note that this run has made a line for an hour: it seals it, and those behind it, itself."""
+        book = (spec.dataset, spec.inst)
+        self._first[book] = min(hour, self._first.get(book, hour))
 
     def is_continued(self, spec: BookSpec, hour: int) -> bool:
         """Tell whether the file held lines when this run opened it first."""
@@ -236,7 +245,7 @@ class HourFiles:
                 self._close_file(file)
 
     def first_hours(self) -> dict[tuple[str, str], int]:
-        """Return the first hour of each (dataset, instrument) that this run has had in hand."""
+        """Return the first hour of each (dataset, instrument) that this run has made a line for."""
         return dict(self._first)
 
     def _close_file(self, file: HourFile) -> None:

@@ -7,7 +7,7 @@ import orjson
 from l2_exporter.archive import layout
 from l2_exporter.archive.read import read_lines
 from l2_exporter.archive.windows import AllWindows
-from l2_exporter.core.history import OpenGap
+from l2_exporter.core.history import LastLine, OpenGap
 from l2_exporter.core.records import BookSpec, LedgerRecord
 from l2_exporter.core.timetext import utc_ns, utc_text
 
@@ -40,15 +40,21 @@ def encode_entry(record: LedgerRecord, venue: str, at_ns: int) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def open_gaps(vault: layout.Vault, venue: str, windows: AllWindows) -> dict[tuple[str, str], list[OpenGap]]:
+def open_gaps(
+    vault: layout.Vault, venue: str, windows: AllWindows, lives: dict[tuple[str, str], LastLine]
+) -> dict[tuple[str, str], list[OpenGap]]:
     """Return the gaps that no `live` ends, by (dataset, instrument), oldest first; damaged lines are passed over.
 
     Args:
         windows: learns of every loss.
+        lives: learns where the newest episode of every book began.
     """
     gaps: dict[str, tuple[tuple[str, str], OpenGap]] = {}
     for record, at_ns in gap_records(vault, venue):
         windows.noted(record, at_ns)
+        if record.kind == "live" and record.spec is not None and record.until_event_ns is not None:
+            began = LastLine(record.until_event_ns, record.until_recv_ns)
+            lives[record.spec.dataset, record.spec.inst] = began
         if record.id is None or record.spec is None:
             continue
         if record.kind == "live":

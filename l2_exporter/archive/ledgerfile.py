@@ -28,6 +28,7 @@ class LedgerFile:
         self._fd: int | None = None
         self._size = 0
         self._unsynced = False
+        self._others_sound = False
         self.refused: OSError | None = None
 
     @property
@@ -90,7 +91,7 @@ class LedgerFile:
             self._shut()
 
     def _write(self, line: bytes, day: str) -> None:
-        if self._fd is None or day != self._day:
+        if self._fd is None or day != self._day or not self._disk.is_named(self._fd):
             self._open(day)
         if self._fd is None:
             raise OSError(errno.EIO, "the ledger is not open")
@@ -106,10 +107,21 @@ class LedgerFile:
 
     def _open(self, day: str) -> None:
         self._shut()
+        self._make_others_sound(day)
         path = self._vault.ledger_file(self._venue, day)
         self._size = repair_tail(self._disk, path, path.with_suffix(".torn")).size if path.exists() else 0
         self._fd = self._disk.open_append(path)
         self._day = day
+
+    def _make_others_sound(self, day: str) -> None:
+        """Cut a torn tail of another date once a run: the run before may have been killed on the day before."""
+        if self._others_sound:
+            return
+        own = self._vault.ledger_file(self._venue, day)
+        others = [path for path in own.parent.glob("*.jsonl") if path != own]
+        for path in sorted(others)[-1:]:
+            repair_tail(self._disk, path, path.with_suffix(".torn"))
+        self._others_sound = True
 
     def _take_back(self) -> None:
         """Cut what a failed write may have left; if even that fails, close: the next opening repairs."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from l2_exporter.archive.disk import Disk
 from l2_exporter.core.errors import VaultBusyError
 
 if sys.platform == "win32":
@@ -50,7 +51,7 @@ class VenueLock:
             VaultBusyError: another recorder holds it.
             OSError: the file cannot be made or locked.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        Disk().make_folders(self._path.parent)  # synced: with these folders the ledger would be gone
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not _try_lock(fd):

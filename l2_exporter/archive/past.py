@@ -26,7 +26,16 @@ from l2_exporter.core.sampling import Floor
 class Past:
     """`core.history.History` over a vault. Reads the end of a file only, and only of those it is asked for."""
 
-    def __init__(self, disk: Disk, vault: Vault, venue: str, files: HourFiles, windows: AllWindows) -> None:
+    def __init__(
+        self, disk: Disk, vault: Vault, venue: str, files: HourFiles, windows: AllWindows, *, repeats: bool
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            repeats: the run makes the lines of an earlier one again: what was declared without a line is no past.
+        """
+        self._repeats = repeats
+        self._lives: dict[tuple[str, str], LastLine] = {}
         self._disk = disk
         self._vault = vault
         self._venue = venue
@@ -58,7 +67,8 @@ class Past:
     def newest(self, spec: BookSpec) -> LastLine | None:
         """Return the newest line of a book, of whatever suffix its file has; a damaged file is passed over.
 
-        The hour before it is made sound too: a loss of power just after it ended can have torn both.
+        The hour before it is made sound too: a loss of power just after it ended can have torn both. A run that was
+        killed before its first line has yet told when the book was live: what it lacks began there.
         """
         hours = self._hours_newest_first(spec)
         for number, hour_path in enumerate(hours):
@@ -69,7 +79,10 @@ class Past:
                     if before.suffix == ".jsonl":
                         self._last_line(spec, before)
                 return LastLine(place[0], received_of_line(line))
-        return None
+        if self._repeats:
+            return None
+        self._read_ledger()
+        return self._lives.get((spec.dataset, spec.inst))
 
     def floor(self, spec: BookSpec, hour: int) -> Floor | None:
         """Return the last line of one hour file that can be appended to."""
@@ -80,7 +93,13 @@ class Past:
             return None
 
     def takes_lines(self, spec: BookSpec, hour: int) -> bool:
-        """Tell whether an hour may still grow."""
+        """Tell whether an hour may still grow.
+
+        One that the earlier run of a repeated one has sealed seems to: its lines are made as they were then, so that
+        the marks of first lines stand where they stood, and the writer refuses them.
+        """
+        if self._repeats:
+            return True
         try:
             return self._files.get(spec, hour).takes_lines
         except OSError:
@@ -89,9 +108,12 @@ class Past:
 
     def open_gaps(self, spec: BookSpec) -> list[OpenGap]:
         """Return the gaps of earlier runs whose end the ledger does not tell."""
+        return self._read_ledger().get((spec.dataset, spec.inst), [])
+
+    def _read_ledger(self) -> dict[tuple[str, str], list[OpenGap]]:
         if self._open_gaps is None:
-            self._open_gaps = open_gaps(self._vault, self._venue, self._windows)
-        return self._open_gaps.get((spec.dataset, spec.inst), [])
+            self._open_gaps = open_gaps(self._vault, self._venue, self._windows, self._lives)
+        return self._open_gaps
 
     def _stored_insts(self, spec: BookSpec) -> list[str]:
         """List the instruments that a dataset holds already."""
@@ -110,7 +132,8 @@ class Past:
         try:
             if hour.suffix == ".jsonl" and takes_lines(self._vault, spec, hour.hour):
                 torn = self._vault.torn_file(spec.venue, spec.dataset, spec.inst, hour.hour)
-                return repair_tail(self._disk, hour.path, torn).last_line
+                with contextlib.suppress(OSError):  # the writer meets the same error, and declares it there
+                    return repair_tail(self._disk, hour.path, torn).last_line
             return last_line(hour.path)
         except (ArchiveError, OSError):
             # One corrupt file never stops a start; `verify` names it.

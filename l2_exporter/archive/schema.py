@@ -309,6 +309,7 @@ STATUS_INSTRUMENT_FIELDS = (
     Field("checksum", Type.OBJECT, "messages", False, "ok, mismatch, unchecked"),
     Field("best_bid", Type.DECIMAL, "price", True, "best bid at the moment"),
     Field("best_ask", Type.DECIMAL, "price", True, "best ask at the moment"),
+    Field("outcomes", Type.OBJECT, "messages", False, "what became of messages"),
 )
 
 METADATA_FIELDS = (

@@ -95,7 +95,7 @@ class TapeFiles:
 
     def _file(self, conn: str, hour: int) -> int:
         held = self._files.get(conn)
-        if held is not None and held[0] == hour:
+        if held is not None and held[0] == hour and self._disk.is_named(held[1]):
             return held[1]
         if held is not None:
             del self._files[conn]

@@ -1,34 +1,34 @@
 """Verifying an archive: lines, hour files, ledgers, manifests, what retention did, each against itself and the others.
 
 A recorder and the retention job may be at work meanwhile. So the record of what was deleted is read last: whatever was
-gone before has its tombstone by then.
+gone before has its tombstone by then. Hour files are read by as many processes as there may be; what they find is put
+together here, in order of paths.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from l2_exporter.archive import layout
-from l2_exporter.archive.defects import Defect, Finding, Flaw, FlawError, Rules
-from l2_exporter.archive.layout import HourPath, LedgerPath
+from l2_exporter.archive.defects import Defect, Finding, Flaw, Rules
+from l2_exporter.archive.inorder import in_order
+from l2_exporter.archive.layout import HourPath, LedgerPath, Vault
 from l2_exporter.archive.orders import Kind, kind_of
-from l2_exporter.archive.read import read_lines
-from l2_exporter.archive.stored import read_object
 from l2_exporter.archive.verify_episode import EpisodeChecker
 from l2_exporter.archive.verify_event_episodes import Missing
-from l2_exporter.archive.verify_events import EventsChecker
-from l2_exporter.archive.verify_ledger import LIVE, LedgerChecker
-from l2_exporter.archive.verify_line import HourChecker
-from l2_exporter.archive.verify_manifest import HourSummary, Link, ManifestChecker
-from l2_exporter.archive.verify_order_hours import OrderHour, OrderHours
-from l2_exporter.archive.verify_orders import BooksChecker
+from l2_exporter.archive.verify_hour import HourJob, HourResult, each_numbered, places_of, run_job
+from l2_exporter.archive.verify_ledger import LIVE, Book, LedgerChecker
+from l2_exporter.archive.verify_line import EpisodeLine
+from l2_exporter.archive.verify_manifest import HourContent, Link, ManifestChecker
 from l2_exporter.archive.verify_record import RecordChecker, record_files
 from l2_exporter.archive.verify_retained import Deleted, Found, Retained, plain_name
+from l2_exporter.archive.verify_seals import Proofs, SealChecker
 from l2_exporter.archive.verify_select import Selection, Venue, select, venue_of
-from l2_exporter.core.errors import ArchiveError
 
-Check = Callable[[bytes], Iterator[Defect | Finding]]
-"""Yields what is wrong with the next line of a file, or with a line elsewhere."""
+PROCESSES_FROM_BYTES = 16 << 20
+"""Less than this is read before another process has begun."""
 
 
 def verify(paths: Iterable[Path], rules: Rules) -> Iterator[Defect]:
@@ -43,13 +43,25 @@ def verify(paths: Iterable[Path], rules: Rules) -> Iterator[Defect]:
 class Verification:
     """One run over a selection.
 
+    Args:
+        jobs: processes that read hour files; the defects and their order do not depend on it.
+        proofs: what proves the continuity of each channel; those that are not in it are not checked.
+
     Attributes:
         files: files read so far; lines: their lines.
         not_live: manifests and ledger files that tell of lines not from the venue itself, each with the `origin`.
         deleted: what retention deleted, with a tombstone.
     """
 
-    def __init__(self, selection: Selection, rules: Rules, file_done: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        rules: Rules,
+        file_done: Callable[[], None] = lambda: None,
+        *,
+        jobs: int = 1,
+        proofs: Proofs | None = None,
+    ) -> None:
         self.files = 0
         self.lines = 0
         self.not_live: list[tuple[Path, str]] = []
@@ -57,11 +69,14 @@ class Verification:
         self._selection = selection
         self._rules = rules
         self._file_done = file_done
-        self._episodes: dict[Venue, EpisodeChecker] = {}
-        self._orders: dict[Venue, OrderHours] = {}
+        self._jobs = jobs
+        self._proofs = proofs or {}
+        self._ledgers: dict[Venue, LedgerChecker] = {}
+        self._seals: dict[Venue, SealChecker] = {}
         self._missing: list[tuple[Path, Missing]] = []
-        self._sealed = {plain_name(manifest.path) for manifest in selection.manifests}
-        self._summaries: dict[Path, HourSummary | None] = {}
+        self._sealed = {plain_name(manifest.path): manifest for manifest in selection.manifests}
+        self._manifests: dict[Path, list[Defect]] = {}
+        self._read: dict[Path, HourResult] = {}
         self._found = {root: Found() for root in selection.roots()}
 
     def run(self) -> Iterator[Defect]:
@@ -72,11 +87,10 @@ class Verification:
             yield Defect(path, 0, Flaw.LINK, "a symbolic link; what it leads to was not verified")
             self._count_file()
         yield from self._check_ledgers()
-        for hour in self._selection.hours:
-            yield from self._check_hour(hour)
-            self._count_file()
+        yield from self._check_hours()
         for manifest in self._selection.manifests:
-            yield from self._check_manifest(manifest)
+            known = self._manifests.get(plain_name(manifest.path))
+            yield from self._check_manifest(manifest, []) if known is None else known
             self._count_file()
         for root, found in self._found.items():
             yield from self._check_retained(root, found)
@@ -85,19 +99,20 @@ class Verification:
         self.files += 1
         self._file_done()
 
+    # ---- ledgers ----------------------------------------------------------------------------------------------------
+
     def _check_ledgers(self) -> Iterator[Defect]:
         """Read the whole ledger of every venue concerned, but report only on the files that were selected."""
         wanted = {ledger.path for ledger in self._selection.ledgers}
-        places: list[HourPath | LedgerPath] = [*self._selection.hours, *self._selection.ledgers]
+        selection = self._selection
+        places: list[HourPath | LedgerPath] = [*selection.hours, *selection.manifests, *selection.ledgers]
         for venue in sorted({venue_of(place) for place in places}):
             root, name = venue
-            checker = LedgerChecker()
-            self._episodes[venue] = EpisodeChecker(checker)
-            hours = [hour for hour in self._selection.hours if venue_of(hour) == venue]
-            self._orders[venue] = OrderHours(checker, self._rules, hours)
+            checker = self._ledgers[venue] = LedgerChecker()
+            self._seals[venue] = SealChecker(root, checker, self._rules, self._proofs)
             ledgers = [ledger for ledger in layout.iter_ledger_files(root) if ledger.venue == name]
             if not ledgers and self._needs_ledger(venue):
-                folder = layout.Vault(root).ledger_folder(name)
+                folder = Vault(root).ledger_folder(name)
                 yield Defect(folder, 0, Flaw.NO_LEDGER, f"{name} has hour files, and no ledger tells of them")
             for ledger in ledgers:
                 found = list(_check_ledger(checker, ledger))
@@ -114,72 +129,63 @@ class Verification:
         hours = [hour for hour in self._selection.hours if venue_of(hour) == venue]
         return (venue[0] / "meta").is_dir() or any(hour.path not in singles for hour in hours)
 
-    def _check_hour(self, hour: HourPath) -> Iterator[Defect]:
-        """Check an hour file, or what retention has made of it since it was listed."""
-        for place in self._places(hour):
-            try:
-                yield from self._read_hour(place)
-            except FileNotFoundError:
-                continue
-            return
-        self._found[venue_of(hour)[0]].vanished.append(hour.path)
+    # ---- hour files -------------------------------------------------------------------------------------------------
 
-    def _places(self, hour: HourPath) -> Iterator[HourPath]:
-        """Yield where an hour file is, and where it may be if it is gone from there."""
-        yield hour
-        listed = {other.path for other in self._selection.hours}
-        for suffix in layout.LINE_SUFFIXES[1:]:
-            path = plain_name(hour.path).with_suffix(suffix)
-            if path not in listed:
-                yield replace(hour, path=path, suffix=suffix)
+    def _check_hours(self) -> Iterator[Defect]:
+        """Read the hour files, each or each book in a job of its own, and judge what is found in order of paths."""
+        jobs = [*self._hour_jobs()]
+        small = sum(_size(hour.path) for hour in self._selection.hours) < PROCESSES_FROM_BYTES
+        processes = 1 if small else min(self._jobs, len(jobs))
+        results = in_order(partial(run_job, self._rules), jobs, processes)
+        episodes: dict[Venue, EpisodeChecker] = {}
+        for job, found in zip(jobs, results, strict=True):
+            for (hour, _), result in zip(job.hours, found, strict=True):
+                venue = venue_of(hour)
+                if venue not in episodes:
+                    episodes[venue] = EpisodeChecker(self._ledgers[venue])
+                if result is None:
+                    self._found[venue[0]].vanished.append(hour.path)
+                else:
+                    yield from self._judge_hour(hour, result, episodes[venue])
+                self._count_file()
 
-    def _read_hour(self, hour: HourPath) -> Iterator[Defect]:
-        """Check an hour file.
+    def _hour_jobs(self) -> Iterator[HourJob]:
+        listed = {hour.path for hour in self._selection.hours}
+        for (venue, kind, _), group in groupby(self._selection.hours, _book_of):
+            hours = [(hour, places_of(hour, listed)) for hour in group]
+            if kind is Kind.EVENTS:
+                yield HourJob(tuple(hours), self._ledgers[venue])
+            else:
+                yield from (HourJob((hour,)) for hour in hours)
 
-        Raises:
-            FileNotFoundError: it is gone; nothing was yielded.
-        """
+    def _judge_hour(self, hour: HourPath, result: HourResult, episodes: EpisodeChecker) -> Iterator[Defect]:
+        """Yield what is wrong with an hour file, its lines held against those of the hours before too."""
         name = plain_name(hour.path)
-        is_second = name in self._summaries
-        summary = HourSummary()
-        whole = True
-        check = self._line_check(hour, summary, is_second=is_second)
-        for defect in _each_line(hour.path, check, summary):
-            whole = whole and defect.reason is not Flaw.DAMAGED
-            yield defect
-        if isinstance(check, OrderHour):
-            yield from (_at(hour.path, summary.lines, found) for found in check.finish(is_whole=whole))
-            self._missing += [(hour.path, missing) for missing in check.missing]
+        is_second = name in self._read
+        told = [] if is_second else _check_episodes(hour, result, episodes)
+        yield from heapq.merge(result.defects, told, key=_line_of)
+        yield from result.tail
         if is_second:
-            yield Defect(hour.path, 0, Flaw.TWO_SUFFIXES, "the hour stands in another file too")
-        self.lines += summary.lines
-        self._summaries[name] = summary if whole and name in self._sealed else None
-        copies = self._found[venue_of(hour)[0]].hours.setdefault(name, [])
-        copies.append((hour.path, summary.digest.hexdigest() if whole else None))
+            yield Defect(result.path, 0, Flaw.TWO_SUFFIXES, "the hour stands in another file too")
+        self.lines += result.lines
+        self._missing += [(result.path, missing) for missing in result.missing]
+        self._read[name] = result
+        if name in self._sealed and name not in self._manifests:
+            self._manifests[name] = [*self._check_manifest(self._sealed[name], result.told)]
+        result.defects, result.told = [], []  # a year of them would fill the memory
+        digest = None if result.content is None else result.content.sha256
+        self._found[venue_of(hour)[0]].hours.setdefault(name, []).append((result.path, digest))
 
-    def _line_check(self, hour: HourPath, summary: HourSummary, *, is_second: bool) -> Check:
-        """Choose the check of a dataset."""
-        kind = kind_of(hour.dataset)
-        if kind is None:
-            return _check_object
-        if kind is Kind.EVENTS:
-            if is_second:
-                return EventsChecker(hour, self._rules).check
-            return self._orders[venue_of(hour)].open(hour, summary)
-        checker = (BooksChecker if kind is Kind.BOOKS else HourChecker)(hour, self._rules)
-        episodes = None if is_second else self._episodes[venue_of(hour)].open(hour)
+    # ---- manifests --------------------------------------------------------------------------------------------------
 
-        def check(raw: bytes) -> Iterator[Finding]:
-            yield from checker.check(raw)
-            if checker.line is not None:
-                summary.add_line(checker.line)
-                if checker.times is not None and episodes is not None:
-                    yield from episodes.check(checker.line, checker.times)
+    def _check_manifest(self, manifest: HourPath, told: Sequence[EpisodeLine]) -> Iterator[Defect]:
+        """Yield what is wrong with a manifest.
 
-        return check
-
-    def _check_manifest(self, manifest: HourPath) -> Iterator[Defect]:
-        found = self._found[venue_of(manifest)[0]]
+        Args:
+            told: the lines of its hour, if that was read.
+        """
+        venue = venue_of(manifest)
+        found = self._found[venue[0]]
         name = plain_name(manifest.path)
         try:
             data = manifest.path.read_bytes()
@@ -189,13 +195,18 @@ class Verification:
         except OSError as error:
             yield Defect(manifest.path, 0, Flaw.DAMAGED, str(error))
             return
+        result = self._read.get(name)
         checker = ManifestChecker()
-        for reason, detail in checker.check(manifest, data, self._summaries.get(name)):
-            yield Defect(manifest.path, 0, reason, detail)
+        findings = [*checker.check(manifest, data, _content_of(result))]
+        if checker.fields is not None and checker.seal is not None and not findings:
+            findings += self._seals[venue].check(manifest, checker.seal.digest, checker.fields, told)
+        yield from (Defect(manifest.path, 0, *finding) for finding in findings)
         if checker.origin not in (None, LIVE):
             self.not_live.append((manifest.path, str(checker.origin)))
         if checker.seal is not None:
             found.links[name] = Link(checker.seal, manifest.path, 0)
+
+    # ---- what is gone -----------------------------------------------------------------------------------------------
 
     def _check_retained(self, root: Path, found: Found) -> Iterator[Defect]:
         """Read the whole record of a vault, but report only on those of its files that were selected."""
@@ -210,11 +221,88 @@ class Verification:
         for path, missing in self._missing:
             if path.is_relative_to(root) and all(map(retained.should_be_there, missing.files)):
                 yield Defect(path, missing.line, *missing.finding)
+        for venue, seals in self._seals.items():
+            if venue[0] == root:
+                yield from self._check_sealed(venue, seals, retained)
         self.deleted += retained.deleted.values()
+
+    def _check_sealed(self, venue: Venue, seals: SealChecker, retained: Retained) -> Iterator[Defect]:
+        """Yield manifests and whole hours of a venue that should be there."""
+        root, name = venue
+        vault = Vault(root)
+        links = retained.links_of(name)
+        stored: dict[Book, set[int]] = {}
+        for place in self._selection.hours:
+            if venue_of(place) == venue:
+                stored.setdefault((place.dataset, place.inst), set()).add(place.hour)
+        for book in sorted({*self._ledgers[venue].sealed, *stored, *links}):
+            hours = links.get(book, {})
+            places = {
+                hour: vault.manifest_file(name, *book, hour) for hour in self._ledgers[venue].sealed.get(book, {})
+            }
+            asked = {
+                hour: path
+                for hour, path in places.items()
+                if self._selection.covers(path) and not retained.tells_of_manifest(plain_name(path))
+            }
+            yield from seals.check_missing(book, {hour: link.seal.digest for hour, link in hours.items()}, asked)
+            if self._selection.covers(vault.inst_folder(name, *book)):
+                there = {*hours, *(hour for hour in stored.get(book, ()) if hour < max(hours, default=0))}
+                for hour, detail in seals.holes(book, sorted(there)):
+                    path = vault.manifest_file(name, *book, hour)
+                    where = hours.get(hour)
+                    yield Defect(where.path if where else path, where.line if where else 0, Flaw.HOLE, detail)
+            yield from self._check_unsealed(venue, book, seals, retained, max(hours, default=None))
+
+    def _check_unsealed(
+        self, venue: Venue, book: Book, seals: SealChecker, retained: Retained, newest: int | None
+    ) -> Iterator[Defect]:
+        for place in self._selection.hours:
+            name = plain_name(place.path)
+            if (venue_of(place), place.dataset, place.inst) != (venue, *book) or name in self._sealed:
+                continue
+            result = self._read.get(name)
+            if place.hour in self._ledgers[venue].sealed.get(book, {}):
+                continue  # it is its manifest that is missing
+            if result is None or result.content is None or not result.lines or retained.was_never_sealed(name):
+                continue
+            manifest = Vault(venue[0]).manifest_file(venue[1], *book, place.hour)
+            if seals.should_be_sealed(book, place.hour, newest) and not manifest.exists():
+                yield Defect(place.path, 0, Flaw.UNSEALED, "it has no manifest, and a later hour of its book has one")
+
+
+def _book_of(hour: HourPath) -> tuple[Venue, Kind | None, tuple[str, str]]:
+    return venue_of(hour), kind_of(hour.dataset), (hour.dataset, hour.inst)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it is gone, or will be a defect
+        return 0
+
+
+def _content_of(result: HourResult | None) -> HourContent | None:
+    return None if result is None else result.content
+
+
+def _line_of(defect: Defect) -> int:
+    return defect.line
+
+
+def _check_episodes(hour: HourPath, result: HourResult, episodes: EpisodeChecker) -> list[Defect]:
+    if kind_of(hour.dataset) is Kind.EVENTS:
+        return []
+    checker = episodes.open(hour)
+    return [
+        Defect(result.path, line.number, *finding)
+        for line in result.told
+        for finding in checker.check(line, line.times)
+    ]
 
 
 def _check_ledger(checker: LedgerChecker, ledger: LedgerPath) -> Iterator[Defect]:
-    for defect in _each_numbered(ledger.path, lambda number, raw: checker.check(ledger, number, raw)):
+    for defect in each_numbered(ledger.path, lambda number, raw: checker.check(ledger, number, raw)):
         checker.is_whole = checker.is_whole and defect.reason not in (Flaw.DAMAGED, Flaw.TORN_TAIL)
         yield defect
 
@@ -225,47 +313,4 @@ def _check_record(checker: RecordChecker, retained: Retained, path: Path) -> Ite
         if checker.told is not None:
             retained.add(checker.told)
 
-    yield from _each_numbered(path, check)
-
-
-def _check_object(raw: bytes) -> Iterator[Finding]:
-    try:
-        read_object(raw)
-    except FlawError as flaw:
-        yield flaw.finding
-
-
-def _each_numbered(path: Path, check: Callable[[int, bytes], Iterator[Finding]]) -> Iterator[Defect]:
-    """Check the lines of a file whose check is told their number; the file itself must be there."""
-    summary = HourSummary()
-    try:
-        yield from _each_line(path, lambda raw: check(summary.lines, raw), summary)
-    except FileNotFoundError as error:
-        yield Defect(path, 0, Flaw.DAMAGED, str(error))
-
-
-def _at(path: Path, line: int, found: Defect | Finding) -> Defect:
-    """Say where a finding was made; a defect says so itself."""
-    return found if isinstance(found, Defect) else Defect(path, line, *found)
-
-
-def _each_line(path: Path, check: Check, summary: HourSummary) -> Iterator[Defect]:
-    """Check the lines of one file and sum up their bytes; the end of a file that is torn or damaged is a defect.
-
-    Raises:
-        FileNotFoundError: it is gone; nothing was yielded.
-    """
-    torn: list[bytes] = []
-    try:
-        for raw in read_lines(path, torn.append):
-            summary.lines += 1
-            summary.add_bytes(raw + b"\n")
-            for found in check(raw):
-                yield _at(path, summary.lines, found)
-    except FileNotFoundError:
-        raise
-    except (ArchiveError, OSError) as error:
-        yield Defect(path, 0, Flaw.DAMAGED, str(error))
-    for rest in torn:
-        summary.add_bytes(rest)
-        yield Defect(path, summary.lines + 1, Flaw.TORN_TAIL, f"{len(rest)} bytes without an end of line")
+    yield from each_numbered(path, check)

@@ -4,7 +4,7 @@ Book time may begin anew lower with an episode, and a ledger's files are sorted 
 tape came later. So the end of an episode is believed only where the order of the lines that tell it is certain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, eq=False)
@@ -15,10 +15,12 @@ class Run:
         replayed: it was a replay; None: that is not known.
         may_be_split: lines of it may stand in a later file. Those of a replay without receive times are dated by event
             times, so that they change to and fro between two dates.
+        settings: what its `started` says in `detail`; empty: that is not known.
     """
 
     replayed: bool | None
     may_be_split: bool = False
+    settings: dict[str, object] = field(default_factory=dict)
 
     @property
     def is_in_order(self) -> bool:
@@ -33,11 +35,13 @@ class Runs:
 
     Attributes:
         current: the run of the line taken last; going_on: runs whose end has not been seen.
+        broken: how often a run began while the end of another had not been seen.
     """
 
     def __init__(self) -> None:
         self.current = Run(None)
         self.going_on: list[Run] = []
+        self.broken = 0
         self._ended: list[Run] = []
         self._any = False
         self._begun = False
@@ -50,6 +54,7 @@ class Runs:
         """Take the next line; `replayed` is asked of `started` and `connected` only."""
         if kind == "started":
             self._end(Run(replayed))
+            self.broken += bool(self.going_on)
             # A recorder that starts shows that those before it are gone; a replay may come at any time after them.
             self.going_on = [*(self.going_on if replayed else []), self.current]
             self._begun = True

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from l2_exporter.archive.defects import Finding, Flaw, said
 from l2_exporter.archive.layout import HourPath
 from l2_exporter.archive.orders_line import OrderEvent
-from l2_exporter.archive.stored import StoredLine
 from l2_exporter.archive.verify_chain import Chain, Episode
 from l2_exporter.archive.verify_ledger import Book, LedgerChecker
-from l2_exporter.archive.verify_line import LineTimes
+from l2_exporter.archive.verify_line import EpisodeLine, LineTimes
 from l2_exporter.core.timetext import hour_of
 
 _FRESH_CHAIN = -1
@@ -36,14 +35,14 @@ class Trail:
     bare: bool = False
     last_seq: int | None = None
 
-    def add(self, line: StoredLine) -> None:
+    def add(self, line: EpisodeLine) -> None:
         """Take note of the next line."""
         self.lines += 1
         self.bare = self.bare or (line.seq is None and not self.numbered)
         self.numbered = self.numbered or (line.seq is not None and line.prev_seq is not None)
         self.last_seq = line.seq
 
-    def breaks(self, line: StoredLine, times: LineTimes) -> bool:
+    def breaks(self, line: EpisodeLine, times: LineTimes) -> bool:
         """Tell whether a line's sequence numbers cannot be of the same episode as those before it."""
         if line.seq is not None and line.prev_seq is not None and self.bare:
             return True
@@ -82,7 +81,7 @@ class HourEpisodes:
         self._previous: tuple[int, Sequence[Episode]] | None = None
         self._told: set[int | None] = set()
 
-    def check(self, line: StoredLine, times: LineTimes) -> Iterator[Finding]:
+    def check(self, line: EpisodeLine, times: LineTimes) -> Iterator[Finding]:
         """Yield where a line and the ledger disagree."""
         if times.live_since_ns > times.event_ns:
             return  # said already, and there is no telling which of them is wrong
@@ -100,7 +99,7 @@ class HourEpisodes:
         self._previous = (times.event_ns, episodes)
 
     def _check_gap(
-        self, line: StoredLine, times: LineTimes, episodes: Sequence[Episode], ends: set[int | None]
+        self, line: EpisodeLine, times: LineTimes, episodes: Sequence[Episode], ends: set[int | None]
     ) -> Iterator[Finding]:
         """The line of a loss stands where its episode ended; the ledger knows that moment."""
         lives_still = self._chain is not None and self._chain.living in episodes
@@ -111,7 +110,7 @@ class HourEpisodes:
             yield Flaw.GAP_UNDECLARED, f"no gap since {line.timestamp_utc} in the ledger"
 
     def _check_known(
-        self, line: StoredLine, times: LineTimes, trail: Trail, episodes: Sequence[Episode]
+        self, line: EpisodeLine, times: LineTimes, trail: Trail, episodes: Sequence[Episode]
     ) -> Iterator[Finding]:
         """Check a line whose episode must stand in the ledger."""
         if not episodes:
@@ -122,7 +121,7 @@ class HourEpisodes:
         if len(episodes) == 1 and trail.breaks(line, times):
             yield Flaw.NUMBERS, f"{said('seqId', line.seq)}, {said('prevSeqId', line.prev_seq)} within an episode"
 
-    def _check_unknown(self, line: StoredLine, times: LineTimes) -> Iterator[Finding]:
+    def _check_unknown(self, line: EpisodeLine, times: LineTimes) -> Iterator[Finding]:
         """An episode that the ledger should know is told once a file, and so is an instrument."""
         key = times.live_since_ns if self._chain else None
         if key in self._told:
@@ -134,7 +133,7 @@ class HourEpisodes:
             yield Flaw.NOT_IN_LEDGER, f"the ledger says nothing of {line.inst}"
 
     def _check_after_gap(
-        self, line: StoredLine, times: LineTimes, trail: Trail, episodes: Sequence[Episode]
+        self, line: EpisodeLine, times: LineTimes, trail: Trail, episodes: Sequence[Episode]
     ) -> Iterator[Finding]:
         """The first line after a loss says so, unless one was made before it that could not be written."""
         if "after_gap" in line.flags or trail.lines or self._previous is None or self._chain is None:
@@ -150,7 +149,7 @@ class HourEpisodes:
             yield Flaw.FLAG_AFTER_GAP, f"the first line since {line.live_since_utc}, flags {line.flags}"
 
 
-def check_end(line: StoredLine | OrderEvent, times: LineTimes, episodes: Sequence[Episode]) -> Iterator[Finding]:
+def check_end(line: EpisodeLine | OrderEvent, times: LineTimes, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """No line is later than the end of its episode; all these have ended."""
     last_ns, next_ns = max(((episode.last_ns or 0, episode.next_ns) for episode in episodes), key=lambda end: end[0])
     if times.event_ns <= last_ns:
@@ -161,7 +160,7 @@ def check_end(line: StoredLine | OrderEvent, times: LineTimes, episodes: Sequenc
         yield Flaw.ACROSS_LOSS, f"its episode, live since {line.live_since_utc}, ended before {line.timestamp_utc}"
 
 
-def _check_marks(line: StoredLine, trail: Trail, episodes: Sequence[Episode]) -> Iterator[Finding]:
+def _check_marks(line: EpisodeLine, trail: Trail, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """Each episode has one first line, and one that began without a loss has none after a gap."""
     for word in _FIRST_LINE_FLAGS:
         if word not in line.flags:

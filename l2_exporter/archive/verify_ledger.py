@@ -11,7 +11,8 @@ from l2_exporter.archive.schema import LEDGER_FIELDS, LEDGER_KINDS, LEDGER_REASO
 from l2_exporter.archive.stored import RECEIVE_DECIMALS, check_fields, read_object, time_ns
 from l2_exporter.archive.verify_chain import Chain, Run, Runs
 from l2_exporter.archive.verify_line import LineTimes
-from l2_exporter.core.timetext import NS_PER_S, date_of
+from l2_exporter.archive.verify_windows import Story, Turn
+from l2_exporter.core.timetext import HOUR_NS, NS_PER_S, date_of, hour_of
 
 LIVE = "live"
 """The origin of what comes from the venue itself."""
@@ -43,19 +44,43 @@ class End:
     received_ns: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A `sealed` line, and where it stands.
+
+    Attributes:
+        manifest_sha256: of the manifest; sha256, lines: of the hour file.
+        known: how many turns of the book's story stand before it; broken: how many runs had ended uncleanly.
+    """
+
+    path: Path
+    line: int
+    at_ns: int
+    lines: int
+    sha256: str
+    manifest_sha256: str
+    reason: str | None
+    run: Run
+    known: int
+    broken: int
+
+
 class LedgerChecker:
     """Checks the ledger files of one venue, given in order of their dates; what they tell is asked for afterwards.
 
     Attributes:
         origins: where connections led, by ledger file, so far as it was not to the venue itself.
         is_whole: every line of it could be read; set to False by whoever finds a file damaged.
-        chains: the episodes of each book that has had any.
+        chains: the episodes of each book that has had any; stories: its losses, as they came to be known.
+        sealed: what it says of hours that are over, by book and hour; if it says so twice, the last time.
     """
 
     def __init__(self) -> None:
         self.origins: dict[Path, set[str]] = {}
         self.is_whole = True
         self.chains: dict[Book, Chain] = {}
+        self.stories: dict[Book, Story] = {}
+        self.sealed: dict[Book, dict[int, Noted]] = {}
         self._runs = Runs()
         self._day: str | None = None
         self._first_day: str | None = None
@@ -63,6 +88,7 @@ class LedgerChecker:
         self._last_ns: int | None = None
         self._ends: list[End] = []
         self._gaps: dict[str, Book] = {}
+        self._has_ended = False
 
     def check(self, place: LedgerPath, number: int, raw: bytes) -> Iterator[Finding]:
         """Yield what is wrong with the next ledger line, given without its `\\n`; `number` counts lines from 1."""
@@ -84,13 +110,18 @@ class LedgerChecker:
         origin = str((entry["detail"] or {}).get("origin", LIVE))
         if entry["kind"] == "connected" and origin != LIVE:
             self.origins.setdefault(place.path, set()).add(origin)
+        yield from self._check_run(entry["kind"])
         self._place(entry["kind"], origin, times["at"])
+        if entry["kind"] == "started":
+            self._runs.current.settings.update(entry["detail"] or {})
         if entry["kind"] == "gap":
             yield from self._check_gap(entry)
         elif entry["kind"] == "live" and entry["id"] is not None:
             since = times.get("since_event"), times.get("since_received")
             run = self._runs.current
             self._ends.append(End(place.path, number, entry["id"], entry["reason"], _book(entry), run, *since))
+        elif entry["kind"] == "sealed":
+            yield from self._check_sealed(entry, times["at"], place.path, number)
         self._tell(entry, times)
 
     def finish(self) -> Iterator[Defect]:
@@ -146,6 +177,7 @@ class LedgerChecker:
         """Note a new file."""
         if place.day != self._day:
             self._runs.begin_file()
+            self._has_ended = False
         self._day = place.day
         self._first_day = self._first_day or place.day
 
@@ -164,6 +196,8 @@ class LedgerChecker:
         since_ns, until_ns = times.get("since_event"), times.get("until_event")
         for each in (book, *_beside(entry, book)):
             chain = self.chains.setdefault(each, Chain())
+            if kind in ("gap", "live"):
+                self.stories.setdefault(each, Story()).add(_turn(entry, times, self._runs.current))
             if kind == "gap":
                 # A restart's window begins with the newest of the lines that are named first; others may be newer.
                 certain = each == book or entry["reason"] != "restart"
@@ -183,6 +217,53 @@ class LedgerChecker:
             yield Flaw.GAP_ID, "a gap without an instrument and its dataset"
         else:
             self._gaps[ident] = book
+
+    def _check_sealed(self, entry: dict[str, Any], at_ns: int, path: Path, number: int) -> Iterator[Finding]:
+        """Take note of an hour that has been sealed."""
+        book, detail = _book(entry), entry["detail"] or {}
+        try:
+            hour_ns = time_ns("hour_utc", str(detail.get("hour_utc")))
+        except FlawError as flaw:
+            yield flaw.finding
+            return
+        lines, digests = detail.get("lines"), [detail.get(name) for name in ("sha256", "manifest_sha256")]
+        if book is None or type(lines) is not int or not all(type(digest) is str for digest in digests):
+            yield Flaw.SEAL, f"{said('detail', detail)}, not what is said of a sealed hour"
+            return
+        self.sealed.setdefault(book, {})[hour_of(hour_ns)] = Noted(
+            path,
+            number,
+            at_ns,
+            lines,
+            str(digests[0]),
+            str(digests[1]),
+            entry["reason"],
+            self._runs.current,
+            len(self.stories.get(book, ())),
+            self._runs.broken,
+        )
+
+    def _check_run(self, kind: str) -> Iterator[Finding]:
+        """After a recorder's end comes the next one's beginning, but for hours that were being sealed then."""
+        if self._has_ended and kind not in ("started", "sealed"):
+            yield Flaw.RUN, f"{kind} after the end of one run and before the beginning of another"
+        if kind != "sealed":
+            alone = self._runs.current.replayed is False and len(self._runs.going_on) <= 1
+            self._has_ended = kind == "stopped" and alone
+
+    def ended_badly(self, book: Book, hour: int) -> bool:
+        """Tell whether a run may have ended between the sealing of an hour and saying so, or is at work still."""
+        noted = self.sealed.get(book, {})
+        before = max((each for each in noted if each < hour), default=None)
+        behind = min((each for each in noted if each > hour), default=None)
+        broken_before = 0 if before is None else noted[before].broken
+        if behind is None:
+            return self.is_going_on or self._runs.broken > broken_before
+        return noted[behind].broken > broken_before
+
+    def covers(self, hour: int) -> bool:
+        """Tell whether the ledger there is would have to tell of the end of an hour."""
+        return self._first_day is not None and self.is_whole and date_of(hour * HOUR_NS) >= self._first_day
 
     def _began_before_ledger(self, end: End) -> bool:
         """Tell whether the gap may have stood in a ledger file that retention has deleted."""
@@ -205,6 +286,14 @@ def _check_kind(entry: dict[str, Any]) -> Iterator[Finding]:
         yield Flaw.KIND, said("kind", kind)
     elif reason is not None and (kind, reason) not in _REASONS:
         yield Flaw.KIND, f"{said('reason', reason)}, not one of kind {kind}"
+
+
+def _turn(entry: dict[str, Any], times: dict[str, int], run: Run) -> Turn:
+    """Tell where a loss begins or ends: by book time, else by receive time, else by when it was noted."""
+    is_gap = entry["kind"] == "gap"
+    names = ("since_event", "since_received") if is_gap else ("until_event", "until_received")
+    moments = [times[name] for name in (*names, "at") if name in times]
+    return Turn(is_gap, entry["id"], entry["reason"], moments[0], times["at"], run, names[0] in times)
 
 
 def _beside(entry: dict[str, Any], book: Book) -> list[Book]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from l2_exporter.archive.defects import Finding, Flaw, FlawError, LineRules, Rules, said
 from l2_exporter.archive.layout import HourPath
@@ -22,6 +23,20 @@ class LineTimes:
     event_ns: int
     received_ns: int | None
     live_since_ns: int
+
+
+class EpisodeLine(NamedTuple):
+    """A line without its levels: what its episode is judged by."""
+
+    number: int
+    times: LineTimes
+    timestamp_utc: str
+    live_since_utc: str
+    inst: str
+    seq: int | None
+    prev_seq: int | None
+    gap: bool
+    flags: list[str]
 
 
 class HourChecker:

@@ -1,4 +1,4 @@
-"""Manifests: each against its path and the hour file it seals, and all of a book as a chain."""
+"""Manifests: each by itself, against its path and the hour file it seals, and all of a book as a chain."""
 
 import hashlib
 from collections import Counter
@@ -12,32 +12,69 @@ from l2_exporter.archive.layout import HourPath
 from l2_exporter.archive.orders_line import OrderEvent
 from l2_exporter.archive.schema import MANIFEST_FIELDS
 from l2_exporter.archive.stored import StoredLine, check_fields, read_object, time_ns
+from l2_exporter.archive.verify_manifest_fields import check_by_itself
 from l2_exporter.core.errors import clip
 from l2_exporter.core.timetext import HOUR_NS
 
 
 @dataclass(slots=True)
-class HourSummary:
-    """What an hour file holds, collected while it is read."""
+class HourContent:
+    """What an hour file holds.
+
+    Attributes:
+        sha256: of the plain bytes; set when the file was read to its end.
+        channels: what its lines name; depths: the numbers in the names of their level fields.
+    """
 
     lines: int = 0
     size: int = 0
-    first: StoredLine | OrderEvent | None = None
-    last: StoredLine | OrderEvent | None = None
+    sha256: str = ""
+    first_utc: str | None = None
+    last_utc: str | None = None
+    seq_first: int | None = None
+    seq_last: int | None = None
     flags: Counter[str] = field(default_factory=Counter)
-    digest: Any = field(default_factory=hashlib.sha256)
+    channels: set[str] = field(default_factory=set)
+    depths: set[int] = field(default_factory=set)
+
+
+class HourSummary:
+    """Collects what an hour file holds while it is read.
+
+    Attributes:
+        lines: read so far, of whatever kind.
+    """
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._content = HourContent()
+        self._digest = hashlib.sha256()
+        self._last: StoredLine | OrderEvent | None = None
 
     def add_bytes(self, data: bytes) -> None:
         """Take note of the next plain bytes of the file."""
-        self.size += len(data)
-        self.digest.update(data)
+        self._content.size += len(data)
+        self._digest.update(data)
 
     def add_line(self, line: StoredLine | OrderEvent) -> None:
         """Take note of the next line that could be read."""
-        self.first = self.first or line
-        self.last = line
+        content = self._content
+        if self._last is None:
+            content.first_utc, content.seq_first = line.timestamp_utc, line.seq
+        self._last = line
         if line.flags:
-            self.flags.update(line.flags)
+            content.flags.update(line.flags)
+        content.channels.add(line.channel)
+        if isinstance(line, StoredLine):
+            content.depths.add(line.depth)
+
+    def end(self) -> HourContent:
+        """Return what the file holds, once all of it was read."""
+        content, last = self._content, self._last
+        if last is not None:
+            content.last_utc, content.seq_last = last.timestamp_utc, last.seq
+        content.lines, content.sha256 = self.lines, self._digest.hexdigest()
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +110,29 @@ class ManifestChecker:
     """Checks manifests, each by itself.
 
     Attributes:
-        origin: what the manifest checked last says of its lines' origin, None if it could not be read.
+        fields: what the manifest checked last says, None if it could not be read.
         seal: what it says to others; None before the first check.
     """
 
     def __init__(self) -> None:
-        self.origin: str | None = None
+        self.fields: dict[str, Any] | None = None
         self.seal: Seal | None = None
 
+    @property
+    def origin(self) -> str | None:
+        """Where its lines come from; None if it could not be read."""
+        return None if self.fields is None else str(self.fields["origin"])
+
     def check(
-        self, place: HourPath, data: bytes, hour_file: HourSummary | None, digest: str | None = None
+        self, place: HourPath, data: bytes, hour_file: HourContent | None, digest: str | None = None
     ) -> Iterator[Finding]:
-        """Yield what is wrong with the next manifest.
+        """Yield what is wrong with the next manifest; of differences with its file and itself only the first.
 
         Args:
             hour_file: None where there is none, or it is damaged.
             digest: of the file the manifest was in; None: `data` is that file.
         """
-        self.origin = None
+        self.fields = None
         digest = digest or hashlib.sha256(data).hexdigest()
         self.seal = Seal(place.hour, digest)
         try:
@@ -100,15 +142,22 @@ class ManifestChecker:
         except FlawError as flaw:
             yield flaw.finding
             return
-        self.origin = manifest["origin"]
+        self.fields = manifest
         numbers = (manifest["lines"], manifest["bytes"], manifest["sha256"])
         self.seal = Seal(place.hour, digest, True, manifest["previous"], *numbers)
         book = (place.venue, place.dataset, place.inst)
         said_book = (manifest["venue"], manifest["dataset"], manifest["inst"])
         if (*said_book, start_ns) != (*book, place.hour * HOUR_NS):
             yield Flaw.PATH, f"it is of {'/'.join(said_book)} {manifest['hour_utc']}"
-        if hour_file is not None:
-            yield from _compare(manifest, hour_file)
+            return
+        difference = None if hour_file is None else _difference(manifest, hour_file)
+        if difference is None:
+            try:
+                check_by_itself(manifest, place)
+                return
+            except FlawError as flaw:
+                difference = flaw.finding
+        yield difference
 
 
 def check_chain(links: Iterable[Link], *, from_the_first: bool) -> Iterator[Defect]:
@@ -129,22 +178,19 @@ def check_chain(links: Iterable[Link], *, from_the_first: bool) -> Iterator[Defe
         before = seal
 
 
-def _compare(manifest: dict[str, Any], hour: HourSummary) -> Iterator[Finding]:
-    """Hold a manifest against the file it seals; only the first difference is told."""
-    first, last = hour.first, hour.last
-    truth = {
-        "lines": hour.lines,
-        "bytes": hour.size,
-        "sha256": hour.digest.hexdigest(),
-        "first_utc": first and first.timestamp_utc,
-        "last_utc": last and last.timestamp_utc,
-        "seq_first": first and first.seq,
-        "seq_last": last and last.seq,
-    }
-    for name, value in truth.items():
+def _difference(manifest: dict[str, Any], hour: HourContent) -> Finding | None:
+    """Hold a manifest against the file it seals."""
+    for name in ("lines", "first_utc", "last_utc", "seq_first", "seq_last"):
+        if manifest[name] != getattr(hour, name):
+            return Flaw.MANIFEST, f"{said(name, manifest[name])}, of the hour file {clip(getattr(hour, name))}"
+    if manifest["flags"] != dict(hour.flags):
+        return Flaw.MANIFEST, f"{said('flags', manifest['flags'])}, of the hour file {clip(dict(hour.flags))}"
+    for name, value in (("bytes", hour.size), ("sha256", hour.sha256)):
         if manifest[name] != value:
-            yield Flaw.MANIFEST, f"{said(name, manifest[name])}, of the hour file {clip(value)}"
-            return
-    counted = {word: count for word, count in manifest["flags"].items() if count}
-    if counted != dict(hour.flags):
-        yield Flaw.MANIFEST, f"{said('flags', manifest['flags'])}, of the hour file {clip(dict(hour.flags))}"
+            return Flaw.MANIFEST, f"{said(name, manifest[name])}, of the hour file {clip(value)}"
+    if hour.channels and {manifest["channel"]} != hour.channels:
+        return Flaw.MANIFEST, f"{said('channel', manifest['channel'])}, its lines say {clip(sorted(hour.channels))}"
+    # Where two runs have recorded the hour (nothing was counted then) its lines may have the depth of either.
+    if hour.depths and manifest["messages"] is not None and {manifest["depth"]} != hour.depths:
+        return Flaw.MANIFEST, f"{said('depth', manifest['depth'])}, its lines say {clip(sorted(hour.depths))}"
+    return None

@@ -97,6 +97,25 @@ class Retained:
         """Tell whether a file was asked for, and nothing tells that it was deleted."""
         return self._covers(name) and not self._fates.get(name, Fate()).deleted
 
+    def was_never_sealed(self, name: Path) -> bool:
+        """Tell whether an hour had no manifest when it was compressed: a version that made none has recorded it."""
+        return any(told.manifest_sha256 is None for told in self._fates.get(name, Fate()).compressed)
+
+    def tells_of_manifest(self, name: Path) -> bool:
+        """Tell whether the record says that an hour had a manifest when it was compressed: so it is missed here."""
+        fate = self._fates.get(name, Fate())
+        return not fate.deleted and any(told.manifest_sha256 is not None for told in fate.compressed)
+
+    def links_of(self, venue: str) -> dict[tuple[str, str], dict[int, Link]]:
+        """List the manifests of a venue that are there or lie in tombstones, by book and hour."""
+        found: dict[tuple[str, str], dict[int, Link]] = {}
+        buried = {name: _buried(fate) for name, fate in self._fates.items()}
+        for name, link in sorted({**buried, **self._found.links}.items()):
+            place = layout.parse_hour_path(name, self._root)
+            if link is not None and place is not None and place.venue == venue:
+                found.setdefault((place.dataset, place.inst), {})[place.hour] = link
+        return found
+
     def judge(self) -> Iterator[Defect]:
         """Yield what contradicts the record, what is missing, and where the chain of manifests does not close."""
         for name in sorted({*self._fates, *self._found.links}):
@@ -190,6 +209,11 @@ def _check_content(files: list[tuple[Path, str | None]], fate: Fate) -> Iterator
         if last and digest is not None and not fate.knows(digest):
             detail = f"its plain bytes have sha256 {digest}, {_place(last)} says {last.action} {last.sha256}"
             yield Defect(path, 0, Flaw.RECORD, detail)
+
+
+def _buried(fate: Fate) -> Link | None:
+    """Return the manifest that lies in the last tombstone that holds one."""
+    return next((_link(told, told.seal) for told in reversed(fate.deleted) if told.seal is not None), None)
 
 
 def _link(told: Told, seal: Seal) -> Link:

@@ -129,8 +129,6 @@ class Archive:
         folder = self._vault.meta_folder(self._venue)
         try:
             self._disk.make_folders(folder)
-            # Whoever took the lock made these without syncing them: the ledger would be gone with them.
-            self._disk.folders_changed([self._vault.root, folder.parent])
             for left in folder.rglob(f"{TEMPORARY_PREFIX}*"):
                 self._disk.remove(left)
             for old in sorted(self._vault.rejected_folder(self._venue).glob("*.json"))[:-REJECTED_KEPT]:
@@ -207,6 +205,7 @@ class Archive:
             place: it must ascend there; None: the caller sees to that.
         """
         hour = hour_of(record.event_ns)
+        self._files.has_line(record.spec, hour)
         file = self._files.get(record.spec, hour)
         if not file.takes_lines:
             self._too_late(record, hour)
@@ -220,6 +219,7 @@ class Archive:
         self, file: HourFile, lines: bytes, records: Sequence[Line], place: Place, elapsed_ns: int | None
     ) -> None:
         self._require_room()
+        self._declare_before(records[0])
         file.append(lines, place, elapsed_ns)
         self._files.opened(file)
         last = records[-1]
@@ -275,6 +275,8 @@ class Archive:
 
     def _seal_all(self, newest_event_ns: int | None) -> None:
         try:
+            if self.seals.waiting:
+                self._ledger.sync()  # no manifest is safe before what the ledger says of its hour
             while self.seals.waiting:
                 self.sealed(self.seals.run_next(), newest_event_ns)
         except OSError as error:
@@ -402,6 +404,19 @@ class Archive:
             self._reserve.free()
         with contextlib.suppress(OSError):  # it goes on waiting
             self._ledger.flush()
+
+    def _declare_before(self, record: Line) -> None:
+        """Let what waits for the ledger go before a line: a kill between the two would leave what nobody declared.
+
+        Lines go on while the ledger alone is refused, but not behind lines that are missing.
+        """
+        if not self._ledger.waiting:
+            return
+        try:
+            self._ledger.flush()
+        except OSError:
+            if record.spec in self._suspended:
+                raise
 
     def _retry_ledger(self, elapsed_ns: int) -> None:
         """Write what waits of the ledger, once a second."""

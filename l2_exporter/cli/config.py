@@ -62,6 +62,8 @@ checksum_resync = 3
 # Keys for a channel that needs some (Coinbase: full), in a file that only you can read, with a line for each part: key,
 # secret, passphrase. Or set L2_COINBASE_KEY, L2_COINBASE_SECRET and L2_COINBASE_PASSPHRASE.
 # key_file = 'coinbase.toml'
+# Size in MiB of one message or one answer at most, unpacked, 1 to 1024; a longer one is a loss (docs/OPERATIONS.md).
+max_message_mib = 32
 
 # Read by l2-retention alone. A time is a number and s, m, h or d, or "never".
 [retention]

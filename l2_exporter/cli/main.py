@@ -18,6 +18,7 @@ from l2_exporter.cli import (
     rebuild,
     record,
     replay,
+    report,
     schema,
     show,
     simulate,
@@ -80,7 +81,7 @@ def cli() -> None:
     """
 
 
-READING = (show, rebuild, orders, l3_stats)
+READING = (report, show, rebuild, orders, l3_stats)
 for module in (record, demo, status, replay, verify, *READING, schema, venues, instruments, simulate, config):
     cli.add_command(module.command)
 

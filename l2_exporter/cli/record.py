@@ -167,6 +167,7 @@ def _venue_plan(name: str, wanted: list[str], most: int, settings: VenueSettings
         books_per_connection=settings.max_per_connection or venue.link.books_per_connection,
         checksum_resync=settings.checksum_resync,
         ca_file=settings.ca_file,
+        max_message_bytes=settings.max_message_mib << 20,
         keys=keys_for(venue, settings.channel, settings.key_file, os.environ),
     )
 

@@ -70,6 +70,7 @@ class VenueSettings:
     checksum_resync: int
     ca_file: Path | None
     key_file: Path | None = None
+    max_message_mib: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ def _venue(merge: Merge, venue: str) -> VenueSettings:
         checksum_resync=merge.value(keys.checksum_resync),
         ca_file=merge.value(keys.ca_file),
         key_file=merge.value(keys.key_file),
+        max_message_mib=merge.value(keys.max_message_mib),
     )
 
 

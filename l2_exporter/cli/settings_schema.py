@@ -98,6 +98,7 @@ class VenueKeys:
     checksum_resync: Key[int]
     ca_file: Key[Path | None]
     key_file: Key[Path | None]
+    max_message_mib: Key[int]
 
 
 def venue_keys(venue: str) -> VenueKeys:
@@ -117,6 +118,7 @@ def venue_keys(venue: str) -> VenueKeys:
         checksum_resync=Key(f"{section}.checksum_resync", whole(0, 1_000), 3),
         ca_file=Key(f"{section}.ca_file", unless_unset(read_file), None, unset="the certificates of the system"),
         key_file=Key(f"{section}.key_file", unless_unset(read_file), None, unset=f"L2_{venue.upper()}_... variables"),
+        max_message_mib=Key(f"{section}.max_message_mib", whole(1, 1024), 32),
     )
 
 
@@ -151,5 +153,6 @@ def all_keys() -> list[Key[object]]:
         keys = venue_keys(venue)
         record += [keys.ws_url, keys.rest_url, keys.channel]
         record += [keys.max_per_connection, keys.checksum_resync, keys.ca_file, keys.key_file]
+        record.append(keys.max_message_mib)
     retention = [COMPRESS_AFTER, COMPRESS_L3_AFTER, DELETE_AFTER, CODEC, CODEC_LEVEL, TAPE_AFTER, LEDGER_AFTER]
     return [*record, *retention, LOG_FILE, LOG_LEVEL, LOG_MAX_BYTES, LOG_KEEP]

@@ -15,6 +15,8 @@ REQUEST = "instruments"
 DEADLINE_S = 20.0
 MAX_ANSWERS = 200
 """An answer can lead to a next page; a venue whose pages never end is not followed for ever."""
+MAX_LISTED = 200_000
+"""Instruments of one list; the longest known, of options, have some ten thousand."""
 HTTP_OK = 200
 ENDING_MARKETS = ("futures", "option")
 
@@ -63,6 +65,8 @@ def fetch_instruments(client: Fetcher, venue: Venue, markets: Sequence[str]) -> 
     while paths:
         instruments, further = read_listing(client.fetch(paths.popleft(), REQUEST, DEADLINE_S), venue)
         found += instruments
+        if len(found) > MAX_LISTED:
+            raise VenueError(f"{venue.name} lists more than {MAX_LISTED} instruments")
         new = [path for path in dict.fromkeys(further) if path not in asked]
         paths.extend(new)
         asked.update(new)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from l2_exporter.archive.disk import Disk
-from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.layout import MAX_NAME_BYTES, LayoutError, Vault, encode_inst, refuse_clashes
 from l2_exporter.archive.metadata import Metadata
 from l2_exporter.core.books import BookKey
 from l2_exporter.core.errors import ArchiveError, ConfigError, TransportError, VenueError
@@ -134,9 +134,10 @@ class Listing:
     def _choose(self, fresh: Sequence[Instrument]) -> None:
         found = select(self._venue.name, self._wanted.items, fresh, self._venue.code_of)
         check_wanted(self._venue.name, found.unknown, fresh)
-        if not found.insts:
+        insts = self._nameable(found.insts)
+        if not insts:
             raise ConfigError(f"{self._venue.name}: everything that was named is excluded again")
-        self._insts = [*found.insts]
+        self._insts = insts
         self._refuse_too_many()
         self._learn_codes(fresh)
 
@@ -189,7 +190,7 @@ class Listing:
         if is_plain(self._wanted.items):
             return
         found = select(self._venue.name, self._wanted.items, fresh, self._venue.code_of)
-        new = [inst for inst in found.insts if inst not in self._insts]
+        new = self._recordable([inst for inst in found.insts if inst not in self._insts])
         room = self._wanted.most - len(self._insts)
         if new[room:]:
             self._events.append(("config", "", {"not_joined": new[room:], "max_instruments": self._wanted.most}))
@@ -198,6 +199,33 @@ class Listing:
             self._learn_codes(fresh)
             codes = {inst: self.codes[inst] for inst in joining if inst in self.codes}
             session.join([(self._wanted.channel, inst) for inst in joining], codes, self._wanted.per_connection)
+
+    def _recordable(self, insts: Sequence[str]) -> list[str]:
+        """Leave out what would share a file with another, too: it must not end what is recorded."""
+        good: list[str] = []
+        for inst in self._nameable(insts):
+            try:
+                refuse_clashes([*self._insts, *good, inst])
+            except LayoutError as error:
+                self._not_joined(inst, error)
+            else:
+                good.append(inst)
+        return good
+
+    def _nameable(self, insts: Sequence[str]) -> list[str]:
+        """Leave out ids that can be no file name. No user has written them: a pattern names what is listed."""
+        good: list[str] = []
+        for inst in insts:
+            try:
+                encode_inst(inst)
+            except LayoutError as error:
+                self._not_joined(inst, error)
+            else:
+                good.append(inst)
+        return good
+
+    def _not_joined(self, inst: str, error: LayoutError) -> None:
+        self._events.append(("config", "", {"not_joined": [inst[:MAX_NAME_BYTES]], "error": str(error)[:200]}))
 
     def _take(self, fresh: list[Instrument]) -> None:
         """Compare with what was saved, and save what is new."""

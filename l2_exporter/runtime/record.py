@@ -21,6 +21,7 @@ from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Signs, Venue
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.journal import Journal
+from l2_exporter.runtime.link import MAX_MESSAGE_BYTES
 from l2_exporter.runtime.listing import Listing, Wanted
 from l2_exporter.runtime.pacing import limits_of
 from l2_exporter.runtime.rest import RestClient
@@ -47,6 +48,7 @@ class VenuePlan:
         wanted: the instruments as the user names them (core.selection).
         most: instruments at most, also when new ones are listed.
         keys: of the user, where the channel needs some.
+        max_message_bytes: of one message of a connection, and of the body of one answer by REST.
     """
 
     venue: Venue
@@ -60,6 +62,7 @@ class VenuePlan:
     checksum_resync: int
     ca_file: Path | None
     keys: Keys | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,7 @@ class Recording:
             run=f"{time.time_ns():x}",
             codes=listing.codes,
             keys=plan.keys,
+            max_message_bytes=plan.max_message_bytes,
         )
 
 
@@ -321,7 +325,13 @@ def make_rest(plan: VenuePlan) -> RestClient:
     def headers(path: str, at_ns: int) -> Mapping[str, str]:
         return venue.headers(path, keys, at_ns) if isinstance(venue, Signs) and keys is not None else {}
 
-    return RestClient(plan.rest_url, limits_of(venue.link), plan.ca_file, headers=None if keys is None else headers)
+    return RestClient(
+        plan.rest_url,
+        limits_of(venue.link),
+        plan.ca_file,
+        headers=None if keys is None else headers,
+        max_bytes=plan.max_message_bytes,
+    )
 
 
 def _tls(plan: VenuePlan) -> ssl.SSLContext | None:

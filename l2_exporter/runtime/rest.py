@@ -16,7 +16,7 @@ from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Post
 from l2_exporter.runtime.clock import Clock
-from l2_exporter.runtime.httpcall import HttpAnswer, HttpCaller
+from l2_exporter.runtime.httpcall import MAX_BODY_BYTES, HttpAnswer, HttpCaller
 from l2_exporter.runtime.pacing import Pace, RestLimits
 
 DEADLINE_S = 10.0
@@ -60,6 +60,7 @@ class RestClient:
         base_url: root that paths are appended to, `https://www.okx.com`.
         ca_file: certificates to trust instead of the usual ones.
         headers: makes the headers of a path that prove who asks, when it is asked for; None: nobody has to.
+        max_bytes: of an answer's body, unpacked.
         wait: waits for an event at most so many seconds.
 
     Raises:
@@ -74,6 +75,7 @@ class RestClient:
         clock: Clock | None = None,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
         headers: Callable[[str, int], Mapping[str, str]] | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         _require_url(base_url)
         if ca_file is not None and not ca_file.is_file():
@@ -84,7 +86,7 @@ class RestClient:
         self._wait = wait
         self._headers = headers
         self._pace = Pace(limits)
-        self._caller = HttpCaller(ca_file)
+        self._caller = HttpCaller(ca_file, max_bytes)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._places = threading.BoundedSemaphore(limits.waiting)
         self._gate = threading.Lock()

@@ -32,7 +32,7 @@ from l2_exporter.core.venue import Venue
 from l2_exporter.runtime.clock import Clock, ClockWatch
 from l2_exporter.runtime.entrance import signer, ticket_asker
 from l2_exporter.runtime.inbox import Inbox
-from l2_exporter.runtime.link import Link, LinkSettings, input_line
+from l2_exporter.runtime.link import MAX_MESSAGE_BYTES, Link, LinkSettings, input_line
 from l2_exporter.runtime.reconnecting import Bucket
 from l2_exporter.runtime.recorder import Recorder, Watcher, venue_continuity
 from l2_exporter.runtime.rest import RestClient, RestReply
@@ -60,6 +60,7 @@ class SessionSettings:
         connections: which books each connection subscribes.
         codes: what the wire calls instruments that it does not call by their id.
         keys: of the user, where the channel needs some.
+        max_message_bytes: of one message of a connection.
     """
 
     venue: Venue
@@ -79,6 +80,7 @@ class SessionSettings:
     order_books_ns: int = 60 * NS_PER_S
     max_orders: int = 1_000_000
     keys: Keys | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 class Session:
@@ -356,6 +358,7 @@ class Session:
             replaces=replaces,
             before_connect=self._may_connect,
             sent=self._sent,
+            max_bytes=settings.max_message_bytes,
             sign=signer(settings.venue, settings.keys, self._clock),
             address=ticket_asker(settings.venue, settings.ws_url, self._rest),
         )

@@ -16,6 +16,7 @@ from l2_exporter.runtime.session import Session
 
 FORMAT = 1
 HOUR_S = 3600
+OUTCOMES = ("applied", "duplicate", "before_seed", "rejected", "ignored")
 
 
 class StatusFile:
@@ -101,6 +102,7 @@ def _instrument(session: Session, keeper: Keeper) -> dict[str, object]:
         "checksum": {name: keeper.checksums.get(name, 0) for name in ("ok", "mismatch", "unchecked")},
         "best_bid": state.book.bids.best,
         "best_ask": state.book.asks.best,
+        "outcomes": {word: getattr(counts, word) for word in OUTCOMES},
     }
 
 

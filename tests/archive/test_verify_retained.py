@@ -168,6 +168,7 @@ def test_the_manifest_of_a_compressed_hour_is_missing_or_another(sample: Sample)
 
 
 def test_an_hour_without_lines_and_its_manifest(sample: Sample) -> None:
+    sample.hour.unlink()
     seal = seal_of(b"", [], 16)
     path = sample.put(sample.hour.with_name("16.manifest.json"), seal)
     assert deleted(sample.vault.root) == []

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from l2_exporter.cli.main import cli as exporter
+from l2_exporter.core.timetext import utc_ns
 from retention import cli as program
 from tests.archive.samples import manifest
 from tests.retention.vaults import World, unpack
@@ -104,15 +105,31 @@ def world(week: dict[str, bytes], tmp_path: Path) -> World:
 
 
 def seal(world: World) -> None:
-    """Write the manifests of one instrument, each naming the one before, also of the last hour."""
-    previous = None
-    for path in sorted(world.root.glob(f"raw/okx/l2_perps/{BTC}/*/*.jsonl")):
-        data = path.read_bytes()
-        hour_utc = f"{path.parent.name}T{path.stem}:00:00.000Z"
-        fields = manifest(data, json_lines(data), inst=BTC, hour_utc=hour_utc, depth=5, previous=previous)
-        raw = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
-        previous = hashlib.sha256(raw).hexdigest()
-        world.put(path.with_suffix(".manifest.json"), raw)
+    """Seal the last hour of one instrument too, as a recorder does that goes on; the replay has sealed those before."""
+    *_, before, path = sorted(world.root.glob(f"raw/okx/l2_perps/{BTC}/*/*.jsonl"))
+    data = path.read_bytes()
+    start, end = f"{path.parent.name}T{path.stem}:00:00", f"{path.parent.name}T{int(path.stem) + 1:02d}:00:00"
+    gap = [one for one in ledger(world.root) if one["kind"] == "gap" and one["instId"] == BTC][-1]
+    fields = manifest(
+        data,
+        json_lines(data),
+        inst=BTC,
+        hour_utc=f"{start}Z",
+        origin="replay",
+        depth=5,
+        previous=_sha(before.with_suffix(".manifest.json").read_bytes()),
+        episodes=[{"from": f"{start}.000Z", "until": gap["since_event"]}],
+        losses=[{"id": gap["id"], "reason": gap["reason"], "from": gap["since_event"], "until": None}],
+        not_live_s=3600 - (utc_ns(gap["since_event"]) - utc_ns(f"{start}Z")) // 10**9,
+    )
+    raw = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+    world.put(path.with_suffix(".manifest.json"), raw)
+    told = {"dataset": "l2_perps", "hour_utc": f"{start}Z", "lines": fields["lines"], "sha256": fields["sha256"]}
+    *_, day = sorted(world.root.glob("meta/okx/events/*.jsonl"))
+    entry = dict.fromkeys(json.loads(day.read_bytes().splitlines()[-1]))
+    entry |= {"at": f"{end}.000000Z", "kind": "sealed", "venue": "okx", "instId": BTC}
+    entry["detail"] = told | {"manifest_sha256": _sha(raw)}
+    world.put(day, day.read_bytes() + json.dumps(entry, separators=(",", ":")).encode() + b"\n")
 
 
 def retain(world: World, *options: str) -> dict[str, Any]:

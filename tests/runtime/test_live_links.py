@@ -102,13 +102,13 @@ def test_frames_are_compressed_where_the_venue_welcomes_it(tmp_path: Path, defla
     run(test())
 
 
-def test_message_over_the_limit_is_a_loss_of_its_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "MAX_FRAME_BYTES", 200_000)
+def test_message_over_the_limit_is_a_loss_of_its_connection(tmp_path: Path) -> None:
+    recipe = replace(FEW, max_message_bytes=200_000)
 
     async def test() -> None:
         async with (
-            exchange(FEW, f"oversize:300kB@1s/{FIRST[0]}") as served,
-            recording(served, tmp_path / "v", FEW) as live,
+            exchange(recipe, f"oversize:300kB@1s/{FIRST[0]}") as served,
+            recording(served, tmp_path / "v", recipe) as live,
         ):
             await until(lambda: len(live.said("live")) == 6)
             await live.more_lines(20)

@@ -263,9 +263,9 @@ def test_a_server_that_hangs_or_drips_is_cut_off_at_the_deadline(server: Server,
     [
         (b"", "ConnectionError (RemoteDisconnected: "),
         (b"SSH-2.0-OpenSSH\r\n", "ConnectionError (BadStatusLine: "),
-        (HEAD + b"Content-Length: 10\r\n\r\nshort", "ChunkedEncodingError (IncompleteRead: "),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "ChunkedEncodingError (ValueError: "),
-        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", "ContentDecodingError (error: "),
+        (HEAD + b"Content-Length: 10\r\n\r\nshort", "ProtocolError (IncompleteRead: "),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "ProtocolError (ValueError: "),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", "the body cannot be unpacked: Error -3 "),
         (HEAD + b"A: " + b"a" * 70_000 + b"\r\n\r\n", "ConnectionError (LineTooLong: "),
     ],
 )

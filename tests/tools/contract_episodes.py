@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,7 +195,7 @@ class OrderArchive:
             or line["live_since_utc"] != lines[place - 1]["live_since_utc"]
             or line["n"] <= lines[place - 1]["n"]
         ]
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        for start, end in pairwise([*starts, len(lines)]):
             yield self._episode(lines[start:end], lines[start - 1] if start else None)
 
     def _episode(self, lines: list[Line], before: Line | None) -> Episode:
@@ -314,9 +315,15 @@ class OrderArchive:
             ]
             newest = max(moment[1] for moment in came if moment is not None)
             last = self.episodes[inst][-1] if self.episodes[inst] else None
-            if last is None or last.is_over or last.end[1] < newest:
+            if last is None or last.end[1] < newest or (last.is_over and not self._begins_within(last)):
                 found.append(inst)
         return found
+
+    def _begins_within(self, last: Episode) -> bool:
+        """Tell whether the newest episode began at the moment at which its file ends: nothing of it would ascend."""
+        end = last.lines[-1]
+        lives = [line for line in ledger(self._vault) if (line["kind"], line["instId"]) == ("live", end["instId"])]
+        return bool(lives[-1]["until_event"] == end["timestamp_utc"])
 
     def spans(self, inst: str, seq: int) -> bool:
         """Tell whether a message lies in an episode, which says that it is known."""

@@ -14,6 +14,7 @@ from l2_exporter.core.state import Counts
 from l2_exporter.core.timetext import NS_PER_MS, NS_PER_S
 from l2_exporter.core.venue import LinkRules
 from l2_exporter.runtime.clock import Clock
+from l2_exporter.runtime.link import MAX_MESSAGE_BYTES
 from l2_exporter.runtime.pacing import limits_of
 from l2_exporter.runtime.replay import ReplayOptions, replay
 from l2_exporter.runtime.rest import RestClient
@@ -65,6 +66,7 @@ class Recipe:
     rules: LinkRules = QUICK
     ca_file: Path | None = None
     cadence_ns: int = NS_PER_S // 10
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 @dataclass(slots=True)
@@ -149,6 +151,7 @@ async def recording(served: SimulatedExchange, vault: Path, recipe: Recipe) -> A
         tls=tls,
         jitter_seed=1,
         run="r1",
+        max_message_bytes=recipe.max_message_bytes,
     )
     records: list[SnapshotRecord | LedgerRecord] = []
     session = Session(settings, Vault(vault), rest, Clock(), records.append)
