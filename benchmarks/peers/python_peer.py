@@ -12,7 +12,7 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ CADENCE_NS = 2_000_000_000
 LEVELS = 400
 SYMBOL = "BTC/USDT:USDT"
 PERP = "BTC-USDT-PERP"
+SPOT = "BTC-USD"
 EACH_PUSHES = 20
 """cryptofeed's own store counts pushes instead: as many as two seconds of OKX have."""
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -92,6 +93,54 @@ def cryptofeed(lines: Sequence[Line], *, checked: bool, stored: bool) -> Run:
         return {"best": [float(side.index(0)[0]) for side in (book.bids, book.asks)], "lines": taker.lines}
 
     return run
+
+
+def cryptofeed_orders(lines: Sequence[Line]) -> Run:
+    """Prepare a run of cryptofeed's feed of Bitfinex's raw books, of the frames its own flags ask for.
+
+    It asks for numbers, and neither for times nor for checksums: frames come without.
+    """
+    from cryptofeed.defines import L3_BOOK
+    from cryptofeed.exchanges import Bitfinex
+    from cryptofeed.symbols import Symbols
+
+    Symbols.set(Bitfinex.id, {SPOT: "tBTCUSD"}, {"instrument_type": {SPOT: "spot"}})
+    taker = Taker()
+
+    async def taken(book: Any, receipt_timestamp: float) -> None:
+        if taker.due(round(receipt_timestamp * 1e9)):
+            taker.held = book.to_dict()
+
+    feed = Bitfinex(symbols=[SPOT], channels=[L3_BOOK], callbacks={L3_BOOK: taken})
+    frames = [*_numbered_only(lines)]
+
+    async def run() -> Line:
+        conn = Connection()
+        for frame, received_s in frames:
+            await feed.message_handler(frame, conn, received_s)
+        book = feed._l3_book[SPOT].book
+        return {"best": [float(side.index(0)[0]) for side in (book.bids, book.asks)], "lines": taker.lines}
+
+    return run
+
+
+class Connection:
+    """What cryptofeed's handler wants to know of a connection."""
+
+    uuid = "taped"
+
+
+def _numbered_only(lines: Sequence[Line]) -> Iterator[tuple[str, float]]:
+    number = 0
+    for line in lines:
+        frame = json.loads(line["frame"])
+        text = line["frame"]
+        if isinstance(frame, list):
+            if frame[1] == "cs":
+                continue
+            number += 1
+            text = f"{text[: text.rindex(',', 0, text.rindex(','))]},{number}]"
+        yield text, line["recv_ns"] / 1e9
 
 
 def _store(taker: Taker) -> object:
@@ -178,6 +227,7 @@ PEERS: dict[str, Callable[[Sequence[Line]], Run]] = {
     "cryptofeed": lambda lines: cryptofeed(lines, checked=False, stored=False),
     "cryptofeed-checked": lambda lines: cryptofeed(lines, checked=True, stored=False),
     "cryptofeed-backend": lambda lines: cryptofeed(lines, checked=True, stored=True),
+    "cryptofeed-orders": cryptofeed_orders,
     "ccxt": ccxt_pro,
 }
 

@@ -24,11 +24,13 @@ PYTHON_PEERS = {
     "cryptofeed-checked": f"{CRYPTOFEED}, checksum on",
     "cryptofeed-backend": f"{CRYPTOFEED}, checksum on, its BackendBookCallback",
 }
+ORDER_PEERS = {"cryptofeed-orders": f"{CRYPTOFEED}, its book of orders, no checksum"}
 NODE_PEERS = {
     "parse": "`JSON.parse` of node alone",
     "tardis-book": f"{TARDIS}, its OrderBook",
     "tardis-snapshots": f"{TARDIS}, its computeBookSnapshots",
 }
+IN_PYTHON = PYTHON_PEERS | ORDER_PEERS
 CHECKED = ("cryptofeed-checked", "cryptofeed-backend")
 
 
@@ -71,9 +73,9 @@ def peers(made: Stream, plan: Plan, names: Sequence[str]) -> list[Case]:
         return []
     found = []
     for name in names:
-        if name in PYTHON_PEERS and "python" not in plan.peers:
+        if name in IN_PYTHON and "python" not in plan.peers:
             command = [str(install.PYTHON), str(install.HERE / "python_peer.py"), name, str(made.path)]
-            found.append(Case(PYTHON_PEERS[name], command))
+            found.append(Case(IN_PYTHON[name], command))
         if name in NODE_PEERS and "node" not in plan.peers:
             command = [
                 "node",
@@ -176,12 +178,14 @@ def orders(plan: Plan, name: str) -> Table:
     if name not in makers():
         return Table(name, f"{name}: not measured, its recording is not here")
     made = stream(name, 5 * plan.frames)
-    found = compared([product(stage, made) for stage in STAGES], plan.rounds)
+    others = [*ORDER_PEERS] if name == "bitfinex" else []
+    found = compared([*(product(stage, made) for stage in STAGES), *peers(made, plan, others)], plan.rounds)
+    same_books(found)
     rss = max(sample["rss_bytes"] for sample in next(one for one in found if one.name == LINES).samples)
     what = {"coinbase": "Coinbase `full`", "bitfinex": "Bitfinex raw books of 25 levels"}[name]
     title = f"{what}, {made.what}: {made.count - made.skip:,} frames, {plan.rounds} rounds"
     title += f"; peak memory {rss / (1 << 20):.0f} MiB, the frames included"
-    return Table(name, title, found, LINES, PARTS)
+    return Table(name, title, found, LINES, PARTS, missing=missing(plan) if others else [])
 
 
 def books(plan: Plan) -> Table:
