@@ -88,6 +88,11 @@ class Lines:
             self.emit(self._make(state, self.spec, True, self._first))
         self._sampler.close()
 
+    @property
+    def is_owed_first(self) -> bool:
+        """Whether no line of the episode has been made yet."""
+        return self._first
+
     def write(self, state: BookState) -> None:
         """Write a line of the state as it is, whatever bucket is open."""
         self.emit(self._make(state, self.spec, False, self._first))

@@ -83,6 +83,8 @@ class OrderLog:
                     state.events,
                 )
             )
+        if self.books.is_owed_first and state.book_ns > state.live_since_ns:
+            self.books.write(state)  # the book it began with was of the last line's moment, and not written
 
     def newly_cut(self, state: BookState) -> bool:
         """Tell, once an episode, that there were more orders than are held."""

@@ -96,6 +96,18 @@ def test_a_loss_is_marked_in_all_three_and_the_next_episode_says_what_came_befor
     assert len({event.live_since_ns for event in driver.events}) == 2
 
 
+def test_an_episode_that_begins_within_the_moment_of_the_loss_has_a_whole_book_as_soon_as_one_ascends() -> None:
+    """The book it began with cannot be written, nor its mark: its file holds a line of that moment already."""
+    driver = live()
+    driver.send(100, "delta", seq=12, prev=11, changes=[["done", "b2"]])
+    driver.send(5_000, "snapshot", seq=20, bids=BIDS, asks=ASKS, t=T0)
+    driver.send(5_100, "delta", seq=21, prev=20, changes=[["set", "n", "buy", "99", "4"]])
+    driver.send(5_200, "delta", seq=22, prev=21, changes=[["done", "n"]])
+    books = [(line.event_ns // MS - T0, line.gap, line.events, line.flags) for line in of(driver, "l3_spot_books")]
+    assert books == [(0, False, 0, ()), (0, True, 1, ("gap",)), (5_100, False, 1, ("after_gap",))]
+    assert [row[0] for row in of(driver, "l3_spot_books")[-1].bids if row[2] == "n"] == ["99"]
+
+
 def test_a_message_that_cannot_be_true_is_a_loss_without_the_lines_of_a_state_half_changed() -> None:
     driver = live()
     driver.send(2_100, "delta", seq=11, prev=10, changes=[["done", "b3"], ["match", "b1", None, None, "1.01"]])

@@ -264,19 +264,20 @@ class Recording:
         """Tell whether an update that one connection lacks came on another: two had the book then."""
         return any(
             push.kind is Kind.DELTA and (push.inst, push.seq) == (fault.inst, fault.seq_to) and remote != fault.conn
-            for remote, push in self._came
+            for remote, push, _ in self._came
         )
 
     @cached_property
-    def _came(self) -> list[tuple[str, Push]]:
-        """The books that came, whatever was done to them, in order, each with its connection as the exchange has it."""
-        return [(heard.remote, heard.push) for heard in self.wired.heard if heard.push is not None]
+    def _came(self) -> list[tuple[str, Push, bool]]:
+        """The books that came, in order: connection as the exchange has it, book, whether it could be read."""
+        spoiled, heard = damaged(self.wired), enumerate(self.wired.heard)
+        return [(each.remote, each.push, at not in spoiled) for at, each in heard if each.push is not None]
 
     def _is_overtaken(self, step: Update) -> bool:
-        """Tell whether a later update came before this one, if it came at all."""
+        """Tell whether a later update came before this one, if it came at all; of orders, one that could be read."""
         if self.orders is not None:
             places = self.orders.stories[step.inst].places
-            came = [places[push.seq] for _, push in self._came if push.inst == step.inst]
+            came = [places[push.seq] for _, push, intact in self._came if intact and push.inst == step.inst]
             ours = places[step.seq]
         else:
             came, ours = self.wired.arrived[step.inst], step.ts * NS_PER_MS

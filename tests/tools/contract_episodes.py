@@ -298,7 +298,7 @@ class OrderArchive:
         sides = self.stories[line["instId"]].book(moment[1])
         return any(10 * len(side) > 9 * window and len(levels_of(side)) < (self._channel.depth or 0) for side in sides)
 
-    def behind(self, conns: Mapping[str, str]) -> list[str]:
+    def behind(self, conns: Mapping[str, str | None]) -> list[str]:
         """List the live books that lack events of what came for them, intact.
 
         Args:

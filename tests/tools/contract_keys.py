@@ -13,8 +13,9 @@ KEYS: Mapping[str, Keys] = {
 
 def signed(venue: Venue, text: str, at_ns: int) -> str:
     """Add to a request what proves who makes it, where somebody has to; what is no request stays as it is."""
-    is_request = isinstance(venue, Signs) and text.startswith("{")
-    return venue.signed(text, KEYS[venue.name], at_ns) if is_request else text
+    if isinstance(venue, Signs) and text.startswith("{"):
+        return venue.signed(text, KEYS[venue.name], at_ns)
+    return text
 
 
 def headers(venue: Venue, path: str, at_ns: int) -> Mapping[str, str]:

@@ -90,7 +90,9 @@ class InMemory:
                 self.ledger.append(each)
             elif isinstance(each, FetchBook):
                 now_ns = self.exchange.now_ns
-                reply = self.exchange.request_received(each.path, now_ns, headers=headers(self._venue, each.path, now_ns))
+                reply = self.exchange.request_received(
+                    each.path, now_ns, headers=headers(self._venue, each.path, now_ns)
+                )
                 self._obey(self.feed.book_replied(each.path, reply.status, reply.body, self.stamp()))
             elif isinstance(each, SendFrame):
                 self.sent.append(each.text)
