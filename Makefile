@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: test demo record soak bench bench-quick bench-retention check lint types layers format clean
+.PHONY: test demo record soak soak-run evidence crash-matrix crash-mutations bench bench-quick bench-retention check lint types layers format clean
 
 test: $(STAMP)  ## all tests (under 5 minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -15,9 +15,29 @@ demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, n
 record: $(STAMP)  ## record for real, into ./vault, until Ctrl-C
 	$(BIN)/l2-exporter record
 
-soak: $(STAMP)  ## the long tests: kills, memory over time, 100 seeds of faults at every venue (an hour)
+soak: $(STAMP)  ## the long tests of pytest: kills, memory over time, 100 seeds of faults at every venue (an hour)
 	$(BIN)/python -m pytest -m soak --ignore tests/contract
 	$(BIN)/python -m pytest -m soak -n auto --dist worksteal tests/contract
+
+soak-run: $(STAMP)  ## all venues over sockets with faults for 30 minutes, and a day in minutes; writes docs/SOAK.md (40 minutes)
+	$(BIN)/python -m benchmarks.soak
+
+# In order, and on: a step that finds something wrong fails, and the page it wrote says what.
+evidence:  ## makes the checked-in evidence anew, step by step (an hour and a half; nothing else should run meanwhile)
+	@echo '1 of 4: crash-matrix writes docs/CRASH_MATRIX.md'
+	$(MAKE) crash-matrix
+	@echo '2 of 4: crash-mutations writes docs/CRASH_MUTATIONS.md'
+	$(MAKE) crash-mutations
+	@echo '3 of 4: soak-run writes docs/SOAK.md; its raw figures are in .benchmarks/soak'
+	$(MAKE) soak-run
+	@echo '4 of 4: bench-quick prints how fast the recorder is; docs/BENCHMARKS.md is written by make bench, beside other programs'
+	$(MAKE) bench-quick
+
+crash-matrix: $(STAMP)  ## every fault at every call to the disk; writes docs/CRASH_MATRIX.md (ten minutes on 2 cores)
+	$(BIN)/python -m tests.crash
+
+crash-mutations: $(STAMP)  ## the same without this or that precaution; writes docs/CRASH_MUTATIONS.md (ten minutes)
+	$(BIN)/python -m tests.crash --mutations
 
 bench: $(STAMP)  ## how fast it is, beside other programs, which it installs below .benchmarks (half an hour)
 	$(BIN)/python -m benchmarks.speed --peers --json .benchmarks/speed.json --chart .benchmarks/speed.svg

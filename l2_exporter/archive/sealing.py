@@ -265,7 +265,9 @@ class Seals:
         try:
             repair_tail(self._disk, place.path, torn)
             first = next(iter(read_lines(place.path)), None)
-            line = orjson.loads(first or b"null")
+            if first is None:
+                return None  # a loss of power can leave an empty file: there is nothing to vouch for
+            line = orjson.loads(first)
             depths = [int(name.removeprefix("bids_top")) for name in line if name.startswith("bids_top")]
             decimals = len(line["timestamp_utc"].partition(".")[2]) - 1
             market, channel = str(line["market"]), str(line["channel"])

@@ -47,7 +47,9 @@ class GuardedConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Take what the socket has read; end the connection if it breaks the protocol."""
         super().data_received(data)
-        if self.protocol.parser_exc is not None:
+        error = self.protocol.parser_exc
+        if error is not None:
+            error.__traceback__ = None  # it would hold on to what was unpacked, for as long as the connection is known
             self._end()
 
     def process_event(self, event: Any) -> None:

@@ -52,6 +52,8 @@ DUPLICATE = "10301"
 NOT_SUBSCRIBED = ("10400", "10401")
 REOPENING = {"20051": "the server stops", "20061": "maintenance has ended: every channel begins anew"}
 MAINTENANCE = "20060"
+MOST_CHANNELS = 100
+"""Of a connection that are kept apart, and of those that have ended; the venue allows 25, and took 36."""
 
 Book = tuple[str, str]
 """Channel and instrument."""
@@ -163,10 +165,12 @@ class BitfinexConnection:
     def _subscribed(self, message: dict[str, Any], chan: str | None) -> Event:
         if chan is None:
             return Other("subscription without a number", known=False)
+        if chan not in self._books and len(self._books) >= MOST_CHANNELS:
+            return Other("more channels than a connection can have", known=False)
         self._forget(chan)
         book = self._book_of(message)
         if book is None:
-            self._ended[chan] = None
+            self._no_longer(chan, None)
             return Other("subscription of another channel")
         self._books[chan] = book
         self._ids[book] = chan
@@ -183,8 +187,14 @@ class BitfinexConnection:
         """Let a channel go, whose data mean nothing from now on, and begin anew if that was wanted."""
         is_renewed = chan in self._renewing
         self._forget(chan)
-        self._ended[chan] = book
+        self._no_longer(chan, book)
         return [Say(self._subscription(*book))] if is_renewed else []
+
+    def _no_longer(self, chan: str, book: Book | None) -> None:
+        """Keep in mind for a while that a channel is none of ours, or no longer."""
+        self._ended[chan] = book
+        if len(self._ended) > MOST_CHANNELS:
+            del self._ended[next(iter(self._ended))]
 
     def _forget(self, chan: str) -> None:
         self._ids = {book: known for book, known in self._ids.items() if known != chan}

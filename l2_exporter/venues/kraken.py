@@ -195,7 +195,7 @@ class KrakenConnection:
             return Other(f"answer to {clip(method)}", known=method in ("subscribe", "unsubscribe"))
         depth = text_of(result, "depth")
         channel = self._channel_of(inst) if depth is None else _BY_DEPTH.get(depth)
-        if method == "subscribe":
+        if method == "subscribe" and (inst in self._asked or not self._asked):
             self._confirmed[inst] = channel
         if channel is None:
             return Other(f"book of depth {clip(depth)}", known=False)

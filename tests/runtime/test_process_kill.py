@@ -51,13 +51,16 @@ def tails(vault: Path) -> Tails:
 
 
 def newest(found: Tails) -> dict[str, str]:
-    """Return the time of the newest whole line of each instrument."""
-    times = {}
+    """Return the time of the newest whole line of each instrument; if it has none, when it became live."""
+    times, lives = {}, {}
     for whole, _ in found.values():
         fields = json.loads(whole.splitlines()[-1]) if whole else {}
         if "timestamp_utc" in fields:
             times[fields["instId"]] = fields["timestamp_utc"]
-    return times
+        elif "kind" in fields:
+            entries = [json.loads(line) for line in whole.splitlines()]
+            lives |= {entry["instId"]: entry["until_event"] for entry in entries if entry["kind"] == "live"}
+    return lives | times
 
 
 def said_by_run(vault: Path, number: int) -> list[Entry]:
