@@ -11,6 +11,7 @@ import pytest
 
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.schema import STATUS_INSTRUMENT_FIELDS
 from l2_exporter.archive.tape import TapeLine
 from l2_exporter.cli.status import diagnose
 from l2_exporter.core.errors import ArchiveError
@@ -250,6 +251,9 @@ def test_a_book_that_does_not_come_back_is_suspect_and_the_status_tells_it(tmp_p
 
     attack(tmp_path, act, faults="drop_snapshot:1,rest_5xx:1")
     assert found["state"] == "suspect"
+    (book,) = found["instruments"]
+    assert list(book) == [field.name for field in STATUS_INSTRUMENT_FIELDS]
+    assert book["messages"] == sum(book["outcomes"].values()) > 0
     assert "l2_perps/BTC-USDT-SWAP is suspect" in diagnose(found, 1e9, Clock().wall_ns())
     assert [entry["reason"] for entry in ledger(tmp_path, "suspect")] == ["budget_spent"]
     assert lines(tmp_path) == {}

@@ -150,6 +150,9 @@ class NoPast:
     def floor(self, spec: object, hour: int) -> None:
         return None
 
+    def takes_lines(self, spec: object, hour: int) -> bool:
+        return True
+
     def open_gaps(self, spec: object) -> tuple[str, ...]:
         return ()
 
