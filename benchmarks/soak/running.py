@@ -64,14 +64,14 @@ def soaked(plan: Plan, folder: Path) -> Soak:
     """Run a soak in an empty folder.
 
     Raises:
-        SystemExit: the recorder ended before its time.
+        SystemExit: the recorder or the exchanges ended before their time.
     """
     vault, began = folder / "vault", datetime.now(UTC)
     ahead_s = _until_hour_s(began) - plan.duration_s / 3
-    with _exchanges(plan, folder, ahead_s) as addresses:
+    with _exchanges(plan, folder, ahead_s) as (addresses, exchanges):
         recorder = _recorder(plan, folder, addresses)
         try:
-            samples = [*_watched(recorder, vault, plan.duration_s, ahead_s)]
+            samples = [*_watched(recorder, exchanges, vault, plan.duration_s, ahead_s)]
             recorder.terminate()
             exit_code = recorder.wait(STOP_WITHIN_S)
         finally:
@@ -90,8 +90,8 @@ def _command(plan: Plan, *args: str) -> list[str]:
 
 
 @contextmanager
-def _exchanges(plan: Plan, folder: Path, ahead_s: float) -> Iterator[dict[str, Any]]:
-    """Serve every venue's exchange in one process of its own; yield the addresses."""
+def _exchanges(plan: Plan, folder: Path, ahead_s: float) -> Iterator[tuple[dict[str, Any], "subprocess.Popen[str]"]]:
+    """Serve every venue's exchange in one process of its own; yield the addresses, and the process."""
     told = {
         venue: {
             "seed": plan.seed,
@@ -110,7 +110,7 @@ def _exchanges(plan: Plan, folder: Path, ahead_s: float) -> Iterator[dict[str, A
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())
+        yield json.loads(process.stdout.readline()), process
     finally:
         process.stdin.close()
         process.wait(STOP_WITHIN_S)
@@ -134,7 +134,13 @@ def _recorder(plan: Plan, folder: Path, addresses: dict[str, Any]) -> "subproces
         return subprocess.Popen(_command(plan, *args), cwd=ROOT, stdout=out, stderr=err, env=env)
 
 
-def _watched(recorder: "subprocess.Popen[bytes]", vault: Path, duration_s: float, ahead_s: float) -> Iterator[Sample]:
+def _watched(
+    recorder: "subprocess.Popen[bytes]",
+    exchanges: "subprocess.Popen[str]",
+    vault: Path,
+    duration_s: float,
+    ahead_s: float,
+) -> Iterator[Sample]:
     """Look at the recorder every ten seconds until its time is over."""
     began_s = time.monotonic()
     looks = 0
@@ -143,6 +149,8 @@ def _watched(recorder: "subprocess.Popen[bytes]", vault: Path, duration_s: float
         looks += 1
         if recorder.poll() is not None:
             raise SystemExit(f"the recorder ended with {recorder.returncode} after {due_s:.0f} s")
+        if exchanges.poll() is not None:
+            raise SystemExit(f"the exchanges ended with {exchanges.returncode} after {due_s:.0f} s")
         sample = looked(recorder.pid, vault, time.monotonic() - began_s, datetime.now(UTC), ahead_s)
         print(
             f"{sample.at_s:6.0f} s  {sample.rss_mib:.1f} MiB  {sample.live}/{sample.books} live  "
