@@ -219,7 +219,7 @@ class Archive:
         self, file: HourFile, lines: bytes, records: Sequence[Line], place: Place, elapsed_ns: int | None
     ) -> None:
         self._require_room()
-        self._declare_before(records[0])
+        self._declare_before()
         file.append(lines, place, elapsed_ns)
         self._files.opened(file)
         last = records[-1]
@@ -405,18 +405,14 @@ class Archive:
         with contextlib.suppress(OSError):  # it goes on waiting
             self._ledger.flush()
 
-    def _declare_before(self, record: Line) -> None:
+    def _declare_before(self) -> None:
         """Let what waits for the ledger go before a line: a kill between the two would leave what nobody declared.
 
-        Lines go on while the ledger alone is refused, but not behind lines that are missing.
+        Raises:
+            OSError: the ledger is refused still, and so is the line.
         """
-        if not self._ledger.waiting:
-            return
-        try:
+        if self._ledger.waiting:
             self._ledger.flush()
-        except OSError:
-            if record.spec in self._suspended:
-                raise
 
     def _retry_ledger(self, elapsed_ns: int) -> None:
         """Write what waits of the ledger, once a second."""

@@ -127,6 +127,12 @@ class CrashDisk(Disk):
         self.took.setdefault(path, path.read_bytes().rfind(b"\n") + 1)
         return fd
 
+    def open_existing(self, path: Path) -> int:
+        self._counted("open_existing")
+        fd = super().open_existing(path)
+        self._fds[fd] = path
+        return fd
+
     def append(self, fd: int, data: bytes | memoryview) -> int:
         put = super().append
         short = self._counted("append", lambda: put(fd, data[: len(data) // 2]))

@@ -6,6 +6,7 @@ tapes, which knows nothing of retention; and those tapes have been compressed by
 """
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import json
@@ -67,9 +68,15 @@ class Scene:
 
     def open_hours(self) -> set[Path]:
         """List the hour files that the recorder has open, by what the system says of its descriptors."""
-        links = [str(path.readlink()) for path in Path(f"/proc/{self.recorder.popen.pid}/fd").iterdir()]
+        links = []
+        for path in Path(f"/proc/{self.recorder.popen.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                links.append(str(path.readlink()))
         assert not [link for link in links if "(deleted)" in link], "a file was deleted under the recorder"
-        return {Path(link) for link in links if link.startswith(str(self.world.root / "raw"))}
+        # A manifest is open for a moment, too, below a temporary name.
+        return {
+            Path(link) for link in links if link.startswith(str(self.world.root / "raw")) and link.endswith(".jsonl")
+        }
 
 
 def _is_pushed(line: bytes, at_ns: int) -> str | None:

@@ -42,6 +42,7 @@ class InMemory:
         self.sent: list[str] = []
         self.pushes: list[str] = []
         self.ended: list[Output] = []
+        self._books: Sequence[BookLine] | None = None
         self._obey(self.feed.started(self.stamp()))
         self.remote, outputs = self.exchange.link_opened(entrance(self.exchange, self._venue, channel), START_NS)
         self._obey(self.feed.link_opened(CONN, None, "live", self.stamp()))
@@ -53,6 +54,7 @@ class InMemory:
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
+        self._books = None
         end_ns = self.exchange.now_ns + round(seconds * NS_PER_S)
         while self.exchange.due_ns <= end_ns:
             self._hear(self.exchange.time_advanced(self.exchange.due_ns))
@@ -64,7 +66,9 @@ class InMemory:
 
     def truth_of(self, line: SnapshotRecord) -> BookLine:
         """Return the exchange's book at the time of a line."""
-        steps = [step for step in self.exchange.truth.books if step.inst == line.spec.inst]
+        if self._books is None:
+            self._books = self.exchange.truth.books
+        steps = [step for step in self._books if step.inst == line.spec.inst]
         return [step for step in steps if step.ts * NS_PER_MS <= line.event_ns][-1]
 
     def is_true(self, line: SnapshotRecord, depth: int) -> bool:
