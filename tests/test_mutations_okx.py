@@ -31,7 +31,10 @@ HITS = 8  # of each operation on a tape, about
 LOSING = ("drop", "cut")  # the frame never arrives; a swap loses nothing, but breaks the chain
 
 on_both = pytest.mark.parametrize("name", [LIQUID, FEW_LEVELS], ids=["books", "books-l2-tbt"])
-ten_seeds = pytest.mark.parametrize("seed", range(1, 11))
+ten_seeds = pytest.mark.parametrize(
+    "seed", [*range(1, 4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 11))]
+)
+"""Three of them with every test run."""
 
 
 class Damaged(NamedTuple):

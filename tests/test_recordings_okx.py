@@ -62,7 +62,7 @@ def test_a_second_replay_adds_nothing(name, tmp_path):
 @every_recording
 def test_hash_seeds_change_no_byte(name, tmp_path):
     results = []
-    for seed in ("0", "1", "4242"):
+    for seed in ("0", "4242"):
         vault = tmp_path / seed
         command = [sys.executable, "-m", "l2_exporter", *arguments(vault, [path_of(name)])]
         environment = {**os.environ, "PYTHONHASHSEED": seed}

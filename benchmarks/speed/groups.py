@@ -10,6 +10,7 @@ from benchmarks.speed.live import live
 from benchmarks.speed.measuring import Case, Figure, compared, times
 from benchmarks.speed.memory import memory
 from benchmarks.speed.reading import reading
+from benchmarks.speed.saturated import BOOKS, saturated
 from benchmarks.speed.tables import Goal, Table
 from benchmarks.streams.store import WORK, Stream, makers, stream
 
@@ -208,6 +209,13 @@ def books(plan: Plan) -> Table:
     return Table("books", title, found, one.name, goals=goals)
 
 
+def socket(plan: Plan) -> Table:
+    """Measure what is left of the rate in memory behind a socket."""
+    made = stream(f"okx-{BOOKS}", max(plan.frames, 10_000))
+    rounds = min(plan.rounds, 5)
+    return saturated(compared([product(FLOOR, made), product(LINES, made)], rounds)[-1], rounds)
+
+
 GROUPS: Mapping[str, Callable[[Plan], Table]] = {
     "okx-light": lambda plan: okx(plan, "okx-light"),
     "okx-light-unsummed": lambda plan: okx(plan, "okx-light-unsummed"),
@@ -219,5 +227,6 @@ GROUPS: Mapping[str, Callable[[Plan], Table]] = {
     "books": books,
     "memory": lambda _: memory(),
     "reading": lambda plan: reading(plan.frames, plan.rounds),
+    "socket": socket,
     "live": lambda plan: live(500, plan.seconds),
 }

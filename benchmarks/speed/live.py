@@ -52,14 +52,14 @@ def measured(load: Load, what: str) -> dict[str, Any]:
             result = folder / "result.json"
             until_s = load.first_s + load.seconds
             command = [sys.executable, "-m", "benchmarks.speed.receiver", what, str(load.first_s), str(until_s)]
-            config = _config(folder, load, addresses, cert)
+            path = config(folder, load, addresses, cert)
             given = {
-                "record": ["--config", str(config), "--vault", f"{folder}/vault", "--duration", str(load.duration_s)],
+                "record": ["--config", str(path), "--vault", f"{folder}/vault", "--duration", str(load.duration_s)],
                 "read": [addresses["ws"], str(cert), str(load.books), str(load.duration_s)],
             }
             rss = _watched([*command, str(result), *given[what]])
             told: dict[str, Any] = json.loads(result.read_text())
-            return {**told, "rss_mib": rss, "losses": _losses(folder / "vault")}
+            return {**told, "rss_mib": rss, "losses": losses(folder / "vault")}
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -71,13 +71,13 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert, key
 
 
-def _config(folder: Path, load: Load, addresses: dict[str, str], cert: Path) -> Path:
+def config(folder: Path, load: Load, addresses: dict[str, str], cert: Path | None = None) -> Path:
+    """Write what the recorder is to record, and from where."""
     names = ", ".join(f'"okx:{inst}"' for inst in instruments(load.books))
     path = folder / "l2.toml"
-    path.write_text(
-        f"[record]\ninstruments = [{names}]\nmax_instruments = {load.books}\n\n"
-        f'[venue.okx]\nws_url = "{addresses["ws"]}"\nrest_url = "{addresses["rest"]}"\nca_file = "{cert}"\n'
-    )
+    text = f"[record]\ninstruments = [{names}]\nmax_instruments = {load.books}\n\n[venue.okx]\n"
+    text += f'ws_url = "{addresses["ws"]}"\nrest_url = "{addresses["rest"]}"\n'
+    path.write_text(text if cert is None else f'{text}ca_file = "{cert}"\n')
     return path
 
 
@@ -85,7 +85,7 @@ def _config(folder: Path, load: Load, addresses: dict[str, str], cert: Path) -> 
 def _sending(load: Load, updates: int, cert: Path, key: Path) -> Iterator[dict[str, str]]:
     """Run the sender."""
     command = [sys.executable, "-m", "benchmarks.speed.sender", "--books", str(load.books), "--updates", str(updates)]
-    process = _started([*command, "--cert", str(cert), "--key", str(key)], CPUS[:1], stdout=subprocess.PIPE)
+    process = started([*command, "--cert", str(cert), "--key", str(key)], CPUS[:1], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         yield json.loads(process.stdout.readline())
@@ -95,7 +95,7 @@ def _sending(load: Load, updates: int, cert: Path, key: Path) -> Iterator[dict[s
         process.stdout.close()
 
 
-def _started(command: Sequence[str], cpus: Sequence[int], **options: Any) -> "subprocess.Popen[str]":
+def started(command: Sequence[str], cpus: Sequence[int], **options: Any) -> "subprocess.Popen[str]":
     """Start a process on some CPUs."""
     process = subprocess.Popen([*command], cwd=ROOT, text=True, **options)
     os.sched_setaffinity(process.pid, cpus)
@@ -104,7 +104,7 @@ def _started(command: Sequence[str], cpus: Sequence[int], **options: Any) -> "su
 
 def _watched(command: Sequence[str]) -> list[float]:
     """Run the receiver on the last CPU to its end; return its memory every two seconds, in MiB."""
-    process = _started(command, CPUS[-1:], stdout=subprocess.DEVNULL)
+    process = started(command, CPUS[-1:], stdout=subprocess.DEVNULL)
     found = []
     while process.poll() is None:
         memory = memory_mib(process.pid)
@@ -126,7 +126,7 @@ def memory_mib(pid: int) -> float | None:
     return round(sizes[0] / 1024, 1) if sizes else None
 
 
-def _losses(vault: Path) -> int:
+def losses(vault: Path) -> int:
     """Count the losses that the recorder declared."""
     entries = [json.loads(line) for path in vault.glob("meta/*/events/*.jsonl") for line in path.open()]
     return sum(entry["kind"] == "gap" for entry in entries)

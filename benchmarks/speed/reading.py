@@ -13,10 +13,13 @@ from pathlib import Path
 import orjson
 
 from benchmarks.speed.measuring import ROOT, Case, compared
-from benchmarks.speed.tables import Table
+from benchmarks.speed.tables import Goal, Table
 from benchmarks.streams.store import WORK, stream
+from l2_exporter.archive.layout import iter_hour_files
 from l2_exporter.archive.read import read_lines
 from l2_exporter.archive.stored import decode_line
+from l2_exporter.archive.verify_hour import HourJob, HourResult, run_job
+from l2_exporter.venues.registry import line_rules
 
 
 def _loads(paths: Sequence[Path]) -> Callable[[], int]:
@@ -35,14 +38,37 @@ def _decode(paths: Sequence[Path]) -> Callable[[], int]:
     return lambda: sum(_count(map(decode_line, read_lines(path))) for path in paths)
 
 
+def _check(paths: Sequence[Path]) -> Callable[[], int]:
+    """Do to each line what `verify` does to it alone: shape, decimal texts, order, times, flags, checksum."""
+    root = next(folder.parent for folder in paths[0].parents if folder.name == "raw")
+    jobs = [HourJob(((hour, (hour,)),)) for hour in iter_hour_files(root)]
+    return lambda: sum(_clean(run_job(line_rules(), job)) for job in jobs)
+
+
+def _clean(results: Iterable[HourResult | None]) -> int:
+    """Count lines.
+
+    Raises:
+        SystemExit: some of them are not as they should be.
+    """
+    count = 0
+    for result in results:
+        if result is None or result.defects or result.tail:
+            raise SystemExit(f"not clean: {result and [*result.defects, *result.tail][:3]}")
+        count += result.lines
+    return count
+
+
 def _count(values: Iterable[object]) -> int:
     return sum(1 for _ in values)
 
 
+CHECKED = "`verify`'s tests of each line, with its decimal texts"
 STAGES = {
     "`orjson.loads` of lines in memory": ("loads", _loads),
     "`read_lines`, `orjson.loads`": ("read", _read),
     "`read_lines`, `decode_line`": ("decode", _decode),
+    CHECKED: ("check", _check),
 }
 
 
@@ -63,7 +89,9 @@ def reading(frames: int, rounds: int) -> Table:
     size = sum(path.stat().st_size for path in files)
     what = f"{count:,} lines of 400 levels a side, {size / 1e6:.1f} MB"
     title = f"Reading back {what}, {rounds} rounds; a frame is a line here"
-    return Table("reading", title, found)
+    checked = next(one for one in found if one.name == CHECKED)
+    goal = Goal("`verify`'s tests of each line, x the rate of `orjson.loads`", 0.2, 1 / checked.ratio, least=True)
+    return Table("reading", title, found, goals=[goal])
 
 
 def main() -> None:

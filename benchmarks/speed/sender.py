@@ -2,7 +2,9 @@
 
     python -m benchmarks.speed.sender --books 500 --updates 600 --cert cert.pem --key key.pem
 
-Each frame ends with the moment it was sent at, in a field that OKX does not have. The checksum is 0, as OKX sends it.
+Without --cert it speaks without TLS; with --flood it sends as fast as the other side reads, once all have subscribed.
+Each frame ends with the moment it was sent at, in a field that OKX does not have. The checksum is 0, as OKX sends it,
+unless --summed is given.
 """
 
 import argparse
@@ -27,10 +29,10 @@ NS_PER_MS = 1_000_000
 SHORTEST_S = 0.001
 
 
-def pieces(updates: int) -> list[tuple[str, str]]:
+def pieces(updates: int, *, summed: bool) -> list[tuple[str, str]]:
     """Make a book's frames: what stands between the instrument and the time, and what stands behind the time."""
     found = []
-    for ms, frame in okx.frames(walk.walked(walk.LIGHT, "live", updates), summed=False):
+    for ms, frame in okx.frames(walk.walked(walk.LIGHT, "live", updates), summed=summed):
         _, _, behind = frame.partition(okx.INST)
         before, time_text, after = behind.partition(str(ms))
         if not time_text:
@@ -76,6 +78,17 @@ class Venue:
         headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
         return Response(http.HTTPStatus.OK, "OK", headers, body)
 
+    async def flood(self) -> None:
+        """Push the books in turn until each has sent all it has."""
+        while len(self._sockets) < len(self._insts):
+            await asyncio.sleep(SHORTEST_S)
+        try:
+            while min(self._at.values()) < len(self._frames):
+                for inst, socket in self._sockets.items():
+                    await self._push(inst, socket)
+        except ConnectionClosed:
+            return
+
     async def run(self) -> None:
         """Push one update of each book in each tenth of a second, for ever."""
         step_ns = PUSH_NS / len(self._insts)
@@ -106,9 +119,11 @@ class Venue:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    venue = Venue(okx.instruments(options.books), pieces(options.updates))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(options.cert, options.key)
+    venue = Venue(okx.instruments(options.books), pieces(options.updates, summed=options.summed))
+    context = None
+    if options.cert is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.cert, options.key)
     served = serve(
         venue.serve,
         HOST,
@@ -120,7 +135,11 @@ async def _run(options: argparse.Namespace) -> None:
     )
     async with served as server:
         port = server.sockets[0].getsockname()[1]
-        print(json.dumps({"ws": f"wss://{HOST}:{port}/ws", "rest": f"https://{HOST}:{port}"}), flush=True)
+        safe = "" if context is None else "s"
+        print(json.dumps({"ws": f"ws{safe}://{HOST}:{port}/ws", "rest": f"http{safe}://{HOST}:{port}"}), flush=True)
+        if options.flood:
+            await venue.flood()
+            await server.wait_closed()
         await venue.run()
 
 
@@ -129,9 +148,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.sender", description=__doc__.splitlines()[0])
     parser.add_argument("--books", type=int, default=500)
     parser.add_argument("--updates", type=int, default=600, help="of each book, then it is silent")
-    parser.add_argument("--cert", type=Path, required=True)
-    parser.add_argument("--key", type=Path, required=True)
+    parser.add_argument("--cert", type=Path)
+    parser.add_argument("--key", type=Path)
     parser.add_argument("--deflate", action="store_true")
+    parser.add_argument("--flood", action="store_true")
+    parser.add_argument("--summed", action="store_true")
     asyncio.run(_run(parser.parse_args()))
 
 

@@ -23,6 +23,9 @@ POLL_S = 0.01
 INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP")
 FAST_NS = 20_000_000
 
+NO_UVLOOP = str(Path(__file__).parent / "without_uvloop")
+"""Holds a uvloop that cannot be imported: Python's own loop is the one that every platform has."""
+
 Entry = dict[str, Any]
 
 
@@ -79,7 +82,9 @@ class Process:
                 stderr=err,
                 stdin=subprocess.DEVNULL,
                 cwd=folder,
-                env=clean | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path.cwd())} | dict(env or {}),
+                env=clean
+                | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{NO_UVLOOP}{os.pathsep}{Path.cwd()}"}
+                | dict(env or {}),
                 user=user,
             )
 
@@ -143,7 +148,9 @@ def run(*args: str, cwd: Path | None = None, env: Mapping[str, str] | None = Non
         text=True,
         check=False,
         cwd=cwd,
-        env=clean | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path.cwd())} | dict(env or {}),
+        env=clean
+        | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{NO_UVLOOP}{os.pathsep}{Path.cwd()}"}
+        | dict(env or {}),
     )
 
 
