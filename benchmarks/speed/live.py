@@ -149,6 +149,7 @@ def live(books: int, seconds: float) -> Table:
         "µs a frame",
         "lag p50, p99, p99.9, max in ms",
         "memory: first to last, MiB",
+        "collections, longest in ms",
         "losses",
     ]
     rows = [header, *([name, *_row(run)] for name, run in runs.items())]
@@ -158,6 +159,8 @@ def live(books: int, seconds: float) -> Table:
             "CPU, x reading only", 3.2, recording["cpu_s"] / reading["cpu_s"] * reading["frames"] / recording["frames"]
         ),
         Goal("CPU of one core", 50, 100 * recording["cpu_s"] / recording["seconds"], unit=" %"),
+        Goal("lag, p99", 50, recording["lag_ms"]["99"], unit=" ms"),
+        Goal("memory with two books", 60, max(runs["**`l2-exporter record`**, 2 books"]["rss_mib"]), unit=" MiB"),
     ]
     title = f"Live over TLS on this machine, OKX `books`, 10 updates/s a book, {seconds:.0f} s, sender on another CPU"
     return Table("live", title, rows=rows, goals=goals, raw=runs)
@@ -172,6 +175,7 @@ def _row(run: dict[str, Any]) -> list[str]:
         f"{run['cpu_s'] / run['frames'] * 1e6:.0f}",
         lags,
         f"{first:.0f} to {last:.0f}",
+        f"{run['collections']}, {run['longest_collection_ms']:.1f}",
         str(run["losses"]),
     ]
 

@@ -2,12 +2,13 @@
 
     python -m benchmarks.speed.receiver record|read SECONDS_FROM SECONDS_UNTIL ...
 
-Both tell, of the time between: frames, CPU seconds, and the lags from the sender's stamp in a frame to the moment it
-was applied to its book, or read.
+Both tell, of the time between: frames, CPU seconds, the lags from the sender's stamp in a frame to the moment it was
+applied to its book, or read, and how often and how long at most the garbage collector stopped everything.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import ssl
 import time
@@ -33,6 +34,15 @@ class Watch:
         self._window_ns = (round(first_s * 1e9), round(until_s * 1e9))
         self._lags = array("q")
         self._cpu_s: list[float] = []
+        self._collecting_s = 0.0
+        self._pauses_s: list[float] = []
+        gc.callbacks.append(self._collected)
+
+    def _collected(self, phase: str, _info: object) -> None:
+        if phase == "start":
+            self._collecting_s = time.perf_counter()
+        elif len(self._cpu_s) == 1:
+            self._pauses_s.append(time.perf_counter() - self._collecting_s)
 
     def took(self, frame: str | bytes) -> None:
         """Note that a frame is done with."""
@@ -65,6 +75,8 @@ class Watch:
             "frames": len(lags),
             "seconds": (until_ns - first_ns) / 1e9,
             "cpu_s": self._cpu_s[1] - self._cpu_s[0],
+            "collections": len(self._pauses_s),
+            "longest_collection_ms": 1000 * max(self._pauses_s, default=0),
             "lag_ms": {str(part): lags[int(part / 100 * (len(lags) - 1))] / 1e6 for part in (50, 99, 99.9, 100)},
         }
 

@@ -1,6 +1,7 @@
 """What earlier runs left: answers the core's questions about last lines and open gaps from the files."""
 
 import contextlib
+from pathlib import Path
 
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.hourfile import HourFiles, place_of_line, received_of_line, takes_lines
@@ -67,8 +68,9 @@ class Past:
     def newest(self, spec: BookSpec) -> LastLine | None:
         """Return the newest line of a book, of whatever suffix its file has; a damaged file is passed over.
 
-        The hour before it is made sound too: a loss of power just after it ended can have torn both. A run that was
-        killed before its first line has yet told when the book was live: what it lacks began there.
+        The hour before it is made sound too: a loss of power just after it ended can have torn both. Both are synced
+        before anything is said that builds on them: a killed run has left lines that only the system's memory holds. A
+        run that was killed before its first line has yet told when the book was live: what it lacks began there.
         """
         hours = self._hours_newest_first(spec)
         for number, hour_path in enumerate(hours):
@@ -128,12 +130,21 @@ class Past:
         found = (parse_hour_path(path, self._vault.root) for path in folder.glob("*/*"))
         return sorted((hour for hour in found if hour is not None), key=lambda hour: hour.hour, reverse=True)
 
+    def _sync(self, path: Path) -> None:
+        fd = self._disk.open_existing(path)
+        try:
+            self._disk.fsync(fd)
+        finally:
+            self._disk.close(fd)
+
     def _last_line(self, spec: BookSpec, hour: HourPath) -> bytes | None:
         try:
             if hour.suffix == ".jsonl" and takes_lines(self._vault, spec, hour.hour):
                 torn = self._vault.torn_file(spec.venue, spec.dataset, spec.inst, hour.hour)
                 with contextlib.suppress(OSError):  # the writer meets the same error, and declares it there
-                    return repair_tail(self._disk, hour.path, torn).last_line
+                    line = repair_tail(self._disk, hour.path, torn).last_line
+                    self._sync(hour.path)
+                    return line
             return last_line(hour.path)
         except (ArchiveError, OSError):
             # One corrupt file never stops a start; `verify` names it.

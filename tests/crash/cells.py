@@ -20,7 +20,7 @@ def run_cell(operation: Operation, fault: Fault, at: int) -> Verdict:
     """Run a cell in a folder of its own."""
     with aside() as folder:
         world = operation.prepare(folder)
-        disk = CrashDisk(world.vault, at, fault.strike)
+        disk = world.disk(at, fault.strike)
         outcome = world.record("r1", disk, operation.seconds)
         if fault.loses_power:
             disk.lose_power(nuls=fault.nuls)

@@ -66,11 +66,12 @@ class CrashDisk(Disk):
         dead: every further call is answered by Killed.
     """
 
-    def __init__(self, root: Path, at: int = 0, strike: Strike | None = None) -> None:
-        """Begin with all that is in the vault safe.
+    def __init__(self, root: Path, at: int = 0, strike: Strike | None = None, kept: Kept | None = None) -> None:
+        """Begin with a vault.
 
         Args:
             at: the number of the first call that the strike is told.
+            kept: what an earlier run on it has made safe; None: all that is there.
         """
         super().__init__(sleep=lambda _seconds: None)
         self.calls: list[Call] = []
@@ -82,8 +83,10 @@ class CrashDisk(Disk):
         self._root = root
         self._strike = strike
         self._fds: dict[int, Path] = {}
-        self._kept = Kept()
-        self._kept.found(root)
+        if kept is None:
+            kept = Kept()
+            kept.found(root)
+        self.kept = kept
 
     def die(self) -> None:
         """End the process here.
@@ -122,7 +125,7 @@ class CrashDisk(Disk):
         fd = super().open_append(path)
         stat = os.fstat(fd)
         if is_new:
-            self._kept.sizes[stat.st_ino] = 0
+            self.kept.sizes[stat.st_ino] = 0
         self._fds[fd] = path
         self.took.setdefault(path, path.read_bytes().rfind(b"\n") + 1)
         return fd
@@ -146,7 +149,7 @@ class CrashDisk(Disk):
         self._counted("truncate")
         super().truncate(fd, size)
         inode = os.fstat(fd).st_ino
-        self._kept.sizes[inode] = min(size, self._kept.sizes.get(inode, 0))
+        self.kept.sizes[inode] = min(size, self.kept.sizes.get(inode, 0))
         self.took[self._fds[fd]] = size
 
     def duplicate(self, fd: int) -> int:
@@ -162,7 +165,7 @@ class CrashDisk(Disk):
     def fsync(self, fd: int) -> None:
         self._counted("fsync")
         stat = os.fstat(fd)
-        self._kept.sizes[stat.st_ino] = stat.st_size
+        self.kept.sizes[stat.st_ino] = stat.st_size
 
     def close(self, fd: int) -> None:
         if not self.dead:
@@ -173,16 +176,16 @@ class CrashDisk(Disk):
     def rename(self, tmp: Path, final: Path) -> None:
         self._counted("rename")
         if final.exists():
-            kept = self._kept.sizes.pop(final.stat().st_ino, 0)
-            self._kept.replaced.setdefault(final, final.read_bytes()[:kept])
+            kept = self.kept.sizes.pop(final.stat().st_ino, 0)
+            self.kept.replaced.setdefault(final, final.read_bytes()[:kept])
         super().rename(tmp, final)
 
     def remove(self, path: Path) -> None:
         self._counted("remove")
         if path.exists():
-            self._kept.sizes.pop(path.stat().st_ino, None)
+            self.kept.sizes.pop(path.stat().st_ino, None)
         super().remove(path)
-        self._kept.names.discard(path)
+        self.kept.names.discard(path)
 
     def read_tail(self, path: Path, size: int) -> bytes:
         self._counted("read_tail")
@@ -195,8 +198,8 @@ class CrashDisk(Disk):
     def sync_folder(self, folder: Path) -> None:
         self._counted("sync_folder")
         for path in folder.iterdir():
-            self._kept.names.add(path)
-            self._kept.replaced.pop(path, None)
+            self.kept.names.add(path)
+            self.kept.replaced.pop(path, None)
 
     # ---- a loss of power --------------------------------------------------------------------------------------------
 
@@ -217,8 +220,8 @@ class CrashDisk(Disk):
         self.took = {path: min(size, self._kept_of(path)) for path, size in self.took.items() if path.exists()}
 
     def _lose(self, path: Path, *, nuls: bool) -> None:
-        if path in self._kept.replaced and not nuls:
-            path.write_bytes(self._kept.replaced[path])
+        if path in self.kept.replaced and not nuls:
+            path.write_bytes(self.kept.replaced[path])
             return
         size, kept = path.stat().st_size, self._kept_of(path)
         os.truncate(path, min(size, kept))
@@ -226,9 +229,9 @@ class CrashDisk(Disk):
             os.truncate(path, size)
 
     def _kept_of(self, path: Path) -> int:
-        return self._kept.sizes.get(path.stat().st_ino, 0)
+        return self.kept.sizes.get(path.stat().st_ino, 0)
 
     def _is_named(self, path: Path) -> bool:
         """Tell whether a file will be found: its name was synced, and those of its folders."""
         here = [path, *(folder for folder in path.parents if self._root in folder.parents)]
-        return all(each in self._kept.names for each in here)
+        return all(each in self.kept.names for each in here)

@@ -114,9 +114,14 @@ MUTATIONS = (
         "folders are not synced", lambda: [(CrashDisk, "sync_folder", _only_counted("sync_folder"))], [(RECORD, GONE)]
     ),
     Mutation(
-        "an hour is sealed before its file is synced",
-        lambda: [(CrashDisk, "fsync", _no_sync_when_sealing())],
-        [(RECORD, GONE), (RECORD, NULS)],
+        "what an earlier run left is not synced at the start",
+        lambda: [(Past, "_sync", _nothing)],
+        [(ORPHANS, GONE), (ORPHANS, NULS)],
+    ),
+    Mutation(
+        "nor before its hour is sealed",
+        lambda: [(Past, "_sync", _nothing), (CrashDisk, "fsync", _no_sync_when_sealing())],
+        [(ORPHANS, GONE), (ORPHANS, NULS)],
     ),
     Mutation(
         "whole files are written in place", lambda: [(Disk, "write_whole", _write_in_place)], [(RECORD, KILL_IN_WRITE)]

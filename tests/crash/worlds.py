@@ -8,7 +8,7 @@ from l2_exporter.archive.layout import Vault
 from l2_exporter.core.timetext import NS_PER_S, hour_of, utc_ns
 from l2_exporter.simulator.exchange import Exchange, Settings
 from l2_exporter.simulator.truth import Truth
-from tests.crash.disk import Call, CrashDisk, PutHalf
+from tests.crash.disk import Call, CrashDisk, Kept, PutHalf, Strike
 from tests.crash.running import CADENCE_NS, CHANNEL, DATASET, INSTS, VENUE, Happening, Outcome, record
 from tests.tools.wired import Plan
 
@@ -36,7 +36,19 @@ class World:
         self._start_ns = utc_ns(start)
         self._pauses = [*pauses]
         quiet = ",".join(f"quiet:{until - begin - 2}s@{begin + 1}s" for begin, until in pauses)
+        self._kept: Kept | None = None
         self.exchange = Exchange(Settings(VENUE, 3, INSTS, NS_PER_S, quiet), self._start_ns, Truth(with_rows=True))
+
+    def disk(self, at: int = 0, strike: Strike | None = None) -> CrashDisk:
+        """Give the disk as the run before has left it: what that did not sync a loss of power can still take."""
+        disk = CrashDisk(self.vault, at, strike, self._kept)
+        self._kept = disk.kept
+        return disk
+
+    def unsync(self, folder: Path) -> None:
+        """Let a loss of power take what files below a folder hold, as if it had been written just now."""
+        assert self._kept is not None
+        self._kept.sizes |= {path.stat().st_ino: 0 for path in folder.rglob("*.jsonl")}
 
     def record(
         self,
@@ -78,7 +90,7 @@ class Operation:
     def calls(self, folder: Path) -> list[Call]:
         """List the calls to be struck, as they are made when nothing goes wrong."""
         world = self.prepare(folder)
-        disk = CrashDisk(world.vault)
+        disk = world.disk()
         outcome = world.record("r1", disk, self.seconds)
         assert outcome.end == "stopped", outcome.end
         return [call for call in disk.calls if not self.parts or call.part in self.parts]
@@ -99,7 +111,7 @@ def _killed(folder: Path) -> World:
             put_half()
             disk.die()
 
-    outcome = world.record("r0", CrashDisk(world.vault, 1, strike), 12)
+    outcome = world.record("r0", world.disk(1, strike), 12)
     assert outcome.end == "killed", outcome.end
     first, second = (world.hour_file(inst) for inst in INSTS)
     _put_behind(first, TORN)
@@ -112,7 +124,7 @@ def _killed(folder: Path) -> World:
 
 
 def _left_hours(folder: Path) -> World:
-    """A run was killed when it came to seal the hours of two books, and one of them has a torn end."""
+    """A run was killed when it came to seal the hours of two books, their lines unsynced; one has a torn end."""
     world = World(folder, "2026-11-21T23:59:54Z", (12, 140), (173, 173 + PAUSE_S))
 
     def strike(disk: CrashDisk, call: Call, _put_half: PutHalf) -> None:
@@ -120,9 +132,10 @@ def _left_hours(folder: Path) -> World:
             disk.die()
 
     torn = world.hour_file(INSTS[0])
-    outcome = world.record("r0", CrashDisk(world.vault, 1, strike), 12)
+    outcome = world.record("r0", world.disk(1, strike), 12)
     assert outcome.end == "killed", outcome.end
     _put_behind(torn, TORN)
+    world.unsync(world.vault / "raw")
     world.pause()
     return world
 
