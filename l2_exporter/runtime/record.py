@@ -21,6 +21,7 @@ from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Signs, Venue
 from l2_exporter.runtime import loops
 from l2_exporter.runtime.clock import Clock
+from l2_exporter.runtime.collecting import Collector, seldom
 from l2_exporter.runtime.journal import Journal
 from l2_exporter.runtime.link import MAX_MESSAGE_BYTES
 from l2_exporter.runtime.listing import Listing, Wanted
@@ -98,6 +99,7 @@ class Recording:
         self._plan = plan
         self._say = say
         self._clock = Clock()
+        self._collector = Collector()
         self._stopping = asyncio.Event()
         self._working = len(plan.venues)
         self._tls = {one.venue.name: _tls(one) for one in plan.venues}
@@ -136,9 +138,13 @@ class Recording:
         loop = asyncio.get_running_loop()
         if self._plan.duration_s is not None:
             loop.call_later(self._plan.duration_s, self.stop)
-        async with asyncio.TaskGroup() as group:
-            for plan, listing, rest in listings:
-                group.create_task(self._venue(plan, listing, rest))
+        collecting = loop.create_task(self._collector.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for plan, listing, rest in listings:
+                    group.create_task(self._venue(plan, listing, rest))
+        finally:
+            collecting.cancel()
 
     async def _venue(self, plan: VenuePlan, listing: Listing, rest: RestClient) -> None:
         """Record one venue; after a schema break try again hourly while others go on."""
@@ -201,6 +207,7 @@ class Recording:
 
         def saw(record: Record) -> None:
             journal.saw(record)
+            self._collector.saw(record)
             if isinstance(record, LedgerRecord) and record.spec is not None:
                 if record.kind == "live":
                     detail = record.detail or {}
@@ -281,7 +288,7 @@ def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) -> list
         ConfigError: an instrument that its venue does not list.
         ArchiveError: the archive cannot be written.
     """
-    with asyncio.Runner(loop_factory=loops.fastest()) as runner:
+    with seldom(), asyncio.Runner(loop_factory=loops.fastest()) as runner:
         return runner.run(_record(plan, say, stops, begin))
 
 
