@@ -19,7 +19,7 @@ from l2_exporter.core.keys import Keys
 from l2_exporter.core.records import LedgerRecord, Record
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Signs, Venue
-from l2_exporter.runtime import loops
+from l2_exporter.runtime import allocating, loops
 from l2_exporter.runtime.clock import Clock
 from l2_exporter.runtime.collecting import Collector, seldom
 from l2_exporter.runtime.journal import Journal
@@ -288,6 +288,7 @@ def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) -> list
         ConfigError: an instrument that its venue does not list.
         ArchiveError: the archive cannot be written.
     """
+    allocating.share()
     with seldom(), asyncio.Runner(loop_factory=loops.fastest()) as runner:
         return runner.run(_record(plan, say, stops, begin))
 
