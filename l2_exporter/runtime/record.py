@@ -288,7 +288,7 @@ def record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) -> list
         ConfigError: an instrument that its venue does not list.
         ArchiveError: the archive cannot be written.
     """
-    allocating.share()
+    allocating.tune()
     with seldom(), asyncio.Runner(loop_factory=loops.fastest()) as runner:
         return runner.run(_record(plan, say, stops, begin))
 
