@@ -55,7 +55,11 @@ def compare(line: dict[str, Any], expected: dict[tuple[str, int], Any], depth: i
 @needs_recordings
 @pytest.mark.parametrize(
     ("name", "cadence", "depth"),
-    [(name, *(("0.2", 400), ("2", 1000))[number % 2]) for number, name in enumerate(RECORDINGS)],
+    [
+        pytest.param(name, *how, marks=[pytest.mark.soak] * ((number + place) % 2))
+        for number, name in enumerate(RECORDINGS)
+        for place, how in enumerate((("0.2", 400), ("2", 1000)))
+    ],
 )
 def test_each_line_is_the_naive_book(name: str, cadence: str, depth: int, tmp_path: Path) -> None:
     venue, time = RECORDINGS[name]

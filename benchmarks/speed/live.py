@@ -17,6 +17,7 @@ from benchmarks.speed.measuring import CPUS, ROOT
 from benchmarks.speed.tables import Goal, Table
 from benchmarks.streams.okx import CONNECTS_PER_S, PER_CONNECTION, instruments
 from benchmarks.streams.store import WORK
+from l2_exporter.runtime import loops
 
 SAMPLE_S = 2.0
 SETTLE_S = 4.0
@@ -162,7 +163,9 @@ def live(books: int, seconds: float) -> Table:
         Goal("lag, p99", 50, recording["lag_ms"]["99"], unit=" ms"),
         Goal("memory with two books", 60, max(runs["**`l2-exporter record`**, 2 books"]["rss_mib"]), unit=" MiB"),
     ]
-    title = f"Live over TLS on this machine, OKX `books`, 10 updates/s a book, {seconds:.0f} s, sender on another CPU"
+    loop = "Python's own loop" if loops.fastest() is None else "uvloop"
+    title = f"Live over TLS on this machine, on {loop}, OKX `books`, 10 updates/s a book, {seconds:.0f} s"
+    title += ", sender on another CPU"
     return Table("live", title, rows=rows, goals=goals, raw=runs)
 
 

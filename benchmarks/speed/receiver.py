@@ -21,6 +21,7 @@ from benchmarks.streams.okx import CONNECTS_PER_S, PER_CONNECTION, instruments
 from l2_exporter.archive.tape import TapeLine
 from l2_exporter.cli.main import cli
 from l2_exporter.core.commands import Command
+from l2_exporter.runtime import loops
 from l2_exporter.runtime.recorder import Recorder
 
 STAMP = slice(-20, -1)
@@ -131,7 +132,8 @@ def main() -> None:
         record(watch, options.rest)
     else:
         url, cert, books, seconds = options.rest
-        asyncio.run(read(watch, url, cert, int(books), float(seconds)))
+        with asyncio.Runner(loop_factory=loops.fastest()) as runner:
+            runner.run(read(watch, url, cert, int(books), float(seconds)))
     options.result.write_text(json.dumps(watch.told()))
 
 

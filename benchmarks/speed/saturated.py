@@ -20,14 +20,14 @@ SECONDS = 10.0
 UPDATES_PER_S = 60_000
 """More than any recorder here takes; so many are made that the sender does not run dry."""
 CADENCE_S = 0.1
-"""A book gets a tenth of all frames a second here: with buckets this short its lines are no rarer than in memory."""
+"""A book gets a hundredth of all frames here, up to 200 a second: in memory 20 frames lead to a line."""
 
 
 def flooded(load: Load) -> dict[str, Any]:
     """Record for a while what a sender on another CPU sends without a pause.
 
     Raises:
-        SystemExit: something was lost, or lines were rarer than in memory.
+        SystemExit: something was lost.
     """
     WORK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK, prefix="flood-") as name:

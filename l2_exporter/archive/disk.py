@@ -121,7 +121,7 @@ class Disk:
         os.fsync(fd)
 
     def close(self, fd: int) -> None:
-        """Close a file that `open_append` opened."""
+        """Close a descriptor that was opened or duplicated here."""
         os.close(fd)
 
     def rename(self, tmp: Path, final: Path) -> None:

@@ -5,6 +5,7 @@ from collections import deque
 
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.layout import Vault
+from l2_exporter.archive.leftover import Leftover
 from l2_exporter.archive.repair import repair_tail
 from l2_exporter.core.errors import ArchiveError
 from l2_exporter.core.timetext import date_of
@@ -19,10 +20,16 @@ class LedgerFile:
         refused: why they wait; None: they do not.
     """
 
-    def __init__(self, disk: Disk, vault: Vault, venue: str) -> None:
+    def __init__(self, disk: Disk, vault: Vault, venue: str, left: Leftover) -> None:
+        """Begin without a file.
+
+        Args:
+            left: is told of files that may be unsynced.
+        """
         self._disk = disk
         self._vault = vault
         self._venue = venue
+        self._left = left
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._day: str | None = None
         self._fd: int | None = None
@@ -109,7 +116,10 @@ class LedgerFile:
         self._shut()
         self._make_others_sound(day)
         path = self._vault.ledger_file(self._venue, day)
-        self._size = repair_tail(self._disk, path, path.with_suffix(".torn")).size if path.exists() else 0
+        self._size = 0
+        if path.exists():
+            self._size = repair_tail(self._disk, path, path.with_suffix(".torn")).size
+            self._left.found(path)
         self._fd = self._disk.open_append(path)
         self._day = day
 
@@ -121,6 +131,7 @@ class LedgerFile:
         others = [path for path in own.parent.glob("*.jsonl") if path != own]
         for path in sorted(others)[-1:]:
             repair_tail(self._disk, path, path.with_suffix(".torn"))
+            self._left.found(path)
         self._others_sound = True
 
     def _take_back(self) -> None:

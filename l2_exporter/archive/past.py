@@ -1,7 +1,6 @@
 """What earlier runs left: answers the core's questions about last lines and open gaps from the files."""
 
 import contextlib
-from pathlib import Path
 
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.hourfile import HourFiles, place_of_line, received_of_line, takes_lines
@@ -15,6 +14,7 @@ from l2_exporter.archive.layout import (
     refuse_clashes,
 )
 from l2_exporter.archive.ledger import open_gaps
+from l2_exporter.archive.leftover import Leftover
 from l2_exporter.archive.read import last_line
 from l2_exporter.archive.repair import repair_tail
 from l2_exporter.archive.windows import AllWindows
@@ -25,14 +25,23 @@ from l2_exporter.core.sampling import Floor
 
 
 class Past:
-    """`core.history.History` over a vault. Reads the end of a file only, and only of those it is asked for."""
+    """`core.history.History` over a vault. Of files it reads the end, and only of those it is asked for."""
 
     def __init__(
-        self, disk: Disk, vault: Vault, venue: str, files: HourFiles, windows: AllWindows, *, repeats: bool
+        self,
+        disk: Disk,
+        vault: Vault,
+        venue: str,
+        files: HourFiles,
+        windows: AllWindows,
+        left: Leftover,
+        *,
+        repeats: bool,
     ) -> None:
         """Look at nothing yet.
 
         Args:
+            left: is told of files that may be unsynced.
             repeats: the run makes the lines of an earlier one again: what was declared without a line is no past.
         """
         self._repeats = repeats
@@ -42,6 +51,7 @@ class Past:
         self._venue = venue
         self._files = files
         self._windows = windows
+        self._left = left
         self._open_gaps: dict[tuple[str, str], list[OpenGap]] | None = None
         self._admitted: dict[str, list[str]] = {}
 
@@ -68,9 +78,9 @@ class Past:
     def newest(self, spec: BookSpec) -> LastLine | None:
         """Return the newest line of a book, of whatever suffix its file has; a damaged file is passed over.
 
-        The hour before it is made sound too: a loss of power just after it ended can have torn both. Both are synced
-        before anything is said that builds on them: a killed run has left lines that only the system's memory holds. A
-        run that was killed before its first line has yet told when the book was live: what it lacks began there.
+        The hour before it is made sound too: a loss of power just after it ended can have torn both. Both will be
+        synced. A run that was killed before its first line has yet told when the book was live: what it lacks began
+        there.
         """
         hours = self._hours_newest_first(spec)
         for number, hour_path in enumerate(hours):
@@ -130,20 +140,13 @@ class Past:
         found = (parse_hour_path(path, self._vault.root) for path in folder.glob("*/*"))
         return sorted((hour for hour in found if hour is not None), key=lambda hour: hour.hour, reverse=True)
 
-    def _sync(self, path: Path) -> None:
-        fd = self._disk.open_existing(path)
-        try:
-            self._disk.fsync(fd)
-        finally:
-            self._disk.close(fd)
-
     def _last_line(self, spec: BookSpec, hour: HourPath) -> bytes | None:
         try:
             if hour.suffix == ".jsonl" and takes_lines(self._vault, spec, hour.hour):
                 torn = self._vault.torn_file(spec.venue, spec.dataset, spec.inst, hour.hour)
                 with contextlib.suppress(OSError):  # the writer meets the same error, and declares it there
                     line = repair_tail(self._disk, hour.path, torn).last_line
-                    self._sync(hour.path)
+                    self._left.found(hour.path)
                     return line
             return last_line(hour.path)
         except (ArchiveError, OSError):

@@ -15,6 +15,7 @@ from l2_exporter.archive.hourfile import HourFile, HourFiles, Place
 from l2_exporter.archive.layout import TEMPORARY_PREFIX, Vault
 from l2_exporter.archive.ledger import encode_entry
 from l2_exporter.archive.ledgerfile import LedgerFile
+from l2_exporter.archive.leftover import Leftover, sync_folder
 from l2_exporter.archive.line import encode_event, encode_line
 from l2_exporter.archive.past import Past
 from l2_exporter.archive.patience import Patience
@@ -100,7 +101,8 @@ class Archive:
         self._reserve = Reserve(disk, vault.meta_folder(venue) / ".reserve") if patient else None
         self.seals = Seals(disk, vault, venue, continuity_of, self._is_continued)
         self._files = HourFiles(disk, vault, self.seals.deleted_until)
-        self._ledger = LedgerFile(disk, vault, venue)
+        self._left = Leftover(disk, vault, venue)
+        self._ledger = LedgerFile(disk, vault, venue, self._left)
         self._suspended: dict[BookSpec, Suspension] = {}
         self._undated: list[LedgerRecord] = []
         self._full = self._gave_up_reserve = False
@@ -111,7 +113,7 @@ class Archive:
         self._rejected = 0
         self._events: dict[tuple[str, str, int], list[OrderRecord]] = {}
         self._events_elapsed_ns: int | None = None
-        self.past = Past(disk, vault, venue, self._files, self.seals.windows, repeats=not patient)
+        self.past = Past(disk, vault, venue, self._files, self.seals.windows, self._left, repeats=not patient)
 
     @property
     def suspended(self) -> int:
@@ -133,6 +135,7 @@ class Archive:
                 self._disk.remove(left)
             for old in sorted(self._vault.rejected_folder(self._venue).glob("*.json"))[:-REJECTED_KEPT]:
                 self._disk.remove(old)
+            self._left.look()
             if self._reserve is not None:
                 self._reserve.take()
             if self._disk.free_bytes(folder) < RESERVE_BYTES:
@@ -320,6 +323,7 @@ class Archive:
             OSError: the disk could not promise it.
         """
         self.flush_events()
+        self._left.sync()
         self._files.sync()
         self._ledger.sync()
 
@@ -339,9 +343,10 @@ class Archive:
         except OSError:  # no descriptor is left; the next job tries again
             ledger_fd = None
         fds = [*more_fds] if ledger_fd is None else [*more_fds, ledger_fd]
-        if not (due or folders or fds):
+        left = self._left.take()
+        if not (due or folders or fds or any(left)):
             return None
-        self._syncing = SyncJob(self._disk, due, folders, fds, ledger=ledger_fd is not None)
+        self._syncing = SyncJob(self._disk, due, folders, fds, ledger=ledger_fd is not None, left=left)
         return self._syncing
 
     def synced(self, job: SyncJob, *, ok: bool) -> None:
@@ -352,6 +357,7 @@ class Archive:
         for file, since_ns in job.marks:
             file.unsynced_since_ns = since_ns
         self._disk.folders_changed(job.folders)
+        self._left.again(*job.left)
         if job.ledger:
             self._ledger.unsynced()
 
@@ -378,9 +384,14 @@ class Archive:
                 self._ledger.append(encode_entry(record, self._venue, closing_ns), closing_ns)
             self._undated = []
             try:
-                self._files.close()
+                self._left.sync()
+                for folder in self._disk.changed_folders():
+                    sync_folder(self._disk, folder)
             finally:
-                self._ledger.close()
+                try:
+                    self._files.close()
+                finally:
+                    self._ledger.close()
         except OSError as error:
             raise ArchiveError(f"the archive could not be closed: {error}") from error
 

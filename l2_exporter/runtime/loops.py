@@ -10,7 +10,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def fastest() -> LoopFactory | None:
     """Choose uvloop where it is installed (the extra `fast`), else the loop of Python, said as None.
 
-    Behind a socket that is not saturated uvloop takes about a fifth off the time of a frame (docs/BENCHMARKS.md).
+    It takes less CPU where a frame seldom finds others waiting, as live.
     """
     try:
         uvloop = importlib.import_module("uvloop")

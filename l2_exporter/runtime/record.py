@@ -310,6 +310,7 @@ async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) 
             return []
         _refuse_too_many(plan, [listing for _, listing, _ in listings])
         begin({venue.venue.name: listing.books for venue, listing, _ in listings})
+        log.info("the event loop is of %s", type(loop).__module__.partition(".")[0])
         for trouble in [listing.trouble for _, listing, _ in listings if listing.trouble is not None]:
             log.warning("%s", trouble)
             say(trouble)

@@ -88,6 +88,8 @@ def begins_at(operation: int, fault: int, mutation: int = -1) -> list[int]:
     """List the calls of an operation that a fault can begin at."""
     if operation == RETENTION:
         return retaining.begins_at(FAULTS[fault])
+    if operation < REPLAY and OPERATIONS[operation].power and not FAULTS[fault].loses_power:
+        return []
     return FAULTS[fault].begins_at(_calls(operation, mutation))
 
 

@@ -10,6 +10,7 @@ from unittest.mock import patch
 from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.hourfile import HourFile
 from l2_exporter.archive.ledgerfile import LedgerFile
+from l2_exporter.archive.leftover import Leftover
 from l2_exporter.archive.past import Past
 from l2_exporter.archive.writer import Archive
 from tests.crash.disk import CrashDisk
@@ -23,7 +24,7 @@ GONE = _NUMBER["loss of power, what was not synced is gone"]
 NULS = _NUMBER["loss of power, NUL bytes where nothing was synced"]
 EIO, SHORT, FULL = _NUMBER["EIO once"], _NUMBER["short write"], _NUMBER["ENOSPC for 40 calls"]
 FULL_KILLED = _NUMBER["ENOSPC for 40 calls, SIGKILL 0 to 12 calls later"]
-RECORD, REPAIR, ORPHANS, REPLAY = range(4)
+RECORD, REPAIR, ORPHANS, CUT_SHORT, DAY_BEGUN, REPLAY = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,6 @@ def _only_counted(kind: str) -> Callable[..., None]:
         self._counted(kind)
 
     return call
-
-
-def _no_sync_when_sealing() -> Callable[..., None]:
-    usual = CrashDisk.fsync
-
-    def fsync(self: CrashDisk, fd: int) -> None:
-        if self.part == "seal" and self._fds[fd].suffix == ".jsonl":
-            self._counted("fsync")
-        else:
-            usual(self, fd)
-
-    return fsync
 
 
 def _write_in_place(self: Disk, path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -114,14 +103,14 @@ MUTATIONS = (
         "folders are not synced", lambda: [(CrashDisk, "sync_folder", _only_counted("sync_folder"))], [(RECORD, GONE)]
     ),
     Mutation(
-        "what an earlier run left is not synced at the start",
-        lambda: [(Past, "_sync", _nothing)],
-        [(ORPHANS, GONE), (ORPHANS, NULS)],
+        "what an earlier run left is not synced",
+        lambda: [(Leftover, "found", _nothing)],
+        [(ORPHANS, GONE), (DAY_BEGUN, GONE)],
     ),
     Mutation(
-        "nor before its hour is sealed",
-        lambda: [(Past, "_sync", _nothing), (CrashDisk, "fsync", _no_sync_when_sealing())],
-        [(ORPHANS, GONE), (ORPHANS, NULS)],
+        "the names of files that an earlier run left are not synced",
+        lambda: [(Leftover, "_named", _nothing)],
+        [(CUT_SHORT, GONE), (DAY_BEGUN, GONE)],
     ),
     Mutation(
         "whole files are written in place", lambda: [(Disk, "write_whole", _write_in_place)], [(RECORD, KILL_IN_WRITE)]

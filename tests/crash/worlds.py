@@ -80,12 +80,14 @@ class Operation:
         prepare: makes the world, with what has happened before.
         seconds: how long the run is.
         parts: which calls are struck, by the part of the run; empty: all.
+        power: only losses of power are of interest.
     """
 
     name: str
     prepare: Callable[[Path], World]
     seconds: float
     parts: frozenset[str] = frozenset()
+    power: bool = False
 
     def calls(self, folder: Path) -> list[Call]:
         """List the calls to be struck, as they are made when nothing goes wrong."""
@@ -140,6 +142,25 @@ def _left_hours(folder: Path) -> World:
     return world
 
 
+def _cut_short(appends: int, start: str) -> Callable[[Path], World]:
+    """A run was killed after so many appends: of what it made last neither content nor names had been synced."""
+
+    def prepare(folder: Path) -> World:
+        world = World(folder, start, (12, 40), (45, 45 + PAUSE_S))
+
+        def strike(disk: CrashDisk, call: Call, _put_half: PutHalf) -> None:
+            made = sum(each.kind == "append" and each.part == "run" for each in disk.calls)
+            if made == appends and call.kind == "append":
+                disk.die()
+
+        outcome = world.record("r0", world.disk(1, strike), 12)
+        assert outcome.end == "killed", outcome.end
+        world.pause()
+        return world
+
+    return prepare
+
+
 def _put_behind(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
@@ -149,4 +170,6 @@ OPERATIONS = (
     Operation("record, over the end of an hour and a day, and seal it", _fresh, 12),
     Operation("start and repair after a kill, the day before", _killed, 5),
     Operation("seal hours that earlier runs left", _left_hours, 33, frozenset({"seal"})),
+    Operation("start after a kill before the first sync", _cut_short(7, "2026-11-21T23:59:40Z"), 5, power=True),
+    Operation("start after a kill just when a day began", _cut_short(19, "2026-11-21T23:59:54Z"), 5, power=True),
 )
