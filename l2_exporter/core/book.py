@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from l2_exporter.core.events import BookPush, OrderChange, Push, Row
+from l2_exporter.core.events import DELTA, BookPush, OrderChange, Row
 from l2_exporter.core.side import Side
 
 
@@ -24,7 +24,7 @@ class Book:
     def take(self, push: BookPush, _book_ns: int | None) -> Sequence[OrderChange]:
         """Apply a message; there is nothing to tell of orders."""
         bid_numbers, ask_numbers = push.numbers or (None, None)
-        if push.push is Push.DELTA:
+        if push.push is DELTA:
             self.bids.apply(push.bids, bid_numbers)
             self.asks.apply(push.asks, ask_numbers)
         else:

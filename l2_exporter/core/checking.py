@@ -8,9 +8,10 @@ fresh snapshot while the sequence holds is a changed algorithm, not a broken boo
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from l2_exporter.core.book import Book
-from l2_exporter.core.events import BookPush, Push
+from l2_exporter.core.events import CHECKSUM, BookPush
 from l2_exporter.core.orderbook import OrderBook
 from l2_exporter.core.venue import Venue
 
@@ -27,7 +28,11 @@ class Checked(StrEnum):
     @property
     def ok(self) -> bool | None:
         """The line's `checksum_ok`."""
-        return True if self is Checked.OK else False if self is Checked.MISMATCH else None
+        return True if self is OK else False if self is Checked.MISMATCH else None
+
+
+OK: Final = Checked.OK
+UNCHECKED: Final = Checked.UNCHECKED
 
 
 @dataclass(slots=True)
@@ -37,7 +42,7 @@ class ChecksumPolicy:
     Attributes:
         resync_after: mismatches in a row that make a loss where a sequence proves continuity too; 0: never.
         stopped: the algorithm has changed: nothing is checked any more in this run.
-        said: canaries already in the ledger, as (channel, reason).
+        said: canaries already in the ledger, or of channels that never have a checksum, as (channel, reason).
     """
 
     venue: Venue
@@ -47,12 +52,15 @@ class ChecksumPolicy:
 
     def canary(self, push: BookPush, book: Book | OrderBook) -> str | None:
         """Name the reason why this message's channel gives no checksum, the first time that is seen."""
-        channel = self.venue.channels[push.channel]
-        apart = channel.checksum_apart and push.push is not Push.CHECKSUM
-        if not channel.checksum or apart or self.venue.checksum_given(push.checksum):
-            return None
         reason = "checksum_absent" if push.checksum is None else "checksum_zero"
-        if (push.channel, reason) in self.said or (push.checksum is not None and book.is_empty()):
+        if (push.channel, reason) in self.said:
+            return None
+        channel = self.venue.channels[push.channel]
+        if not channel.checksum:
+            self.said.add((push.channel, reason))
+            return None
+        apart = channel.checksum_apart and push.push is not CHECKSUM
+        if apart or self.venue.checksum_given(push.checksum) or (push.checksum is not None and book.is_empty()):
             return None
         self.said.add((push.channel, reason))
         return reason
@@ -82,7 +90,7 @@ class ChecksumWatch:
 
     def check(self, push: BookPush, book: Book | OrderBook) -> Checked:
         """Compare the checksum a message carries with the one of the book after it."""
-        outcome = self._compare(push, book) if self._applies(push) else Checked.UNCHECKED
+        outcome = self._compare(push, book) if self._applies(push) else UNCHECKED
         self.outcomes[outcome] += 1
         return outcome
 
@@ -92,7 +100,7 @@ class ChecksumWatch:
         self.calculated = venue.checksum(*book.summed(venue.channels[push.channel].checksum_depth))
         if self.calculated == push.checksum:
             self.streak = 0
-            return Checked.OK
+            return OK
         if on_trial:
             self.policy.stopped = True
             return Checked.CHANGED

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from l2_exporter.core.checking import Checked, ChecksumWatch
+from l2_exporter.core.checking import UNCHECKED, Checked, ChecksumWatch
 from l2_exporter.core.events import BookPush
 from l2_exporter.core.history import OpenGap
 from l2_exporter.core.inputs import Stamp
@@ -91,14 +91,14 @@ class Declarations:
 
     def checked(self, checked: Checked, watch: ChecksumWatch, push: BookPush, state: BookState, stamp: Stamp) -> None:
         """Say what a checksum showed: the first failure of a row, a changed algorithm, or that none is sent."""
-        if checked is Checked.MISMATCH and watch.streak == 1:
-            self._sums("checksum_mismatch", None, watch, push, stamp)
-        elif checked is Checked.CHANGED:
-            self._sums("canary", "algorithm_changed", watch, push, stamp)
-        elif checked is Checked.UNCHECKED:
+        if checked is UNCHECKED:
             reason = watch.policy.canary(push, state.book)
             if reason is not None:
                 self.note("canary", stamp, reason=reason)
+        elif checked is Checked.MISMATCH and watch.streak == 1:
+            self._sums("checksum_mismatch", None, watch, push, stamp)
+        elif checked is Checked.CHANGED:
+            self._sums("canary", "algorithm_changed", watch, push, stamp)
 
     def event_time(self, push: BookPush, believed: bool, stamp: Stamp) -> None:
         """Say when event times begin to be unusable: once for a row of them."""

@@ -7,7 +7,7 @@ are never changed in place afterwards.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Row = list[str]
 Numbers = tuple[list[float], list[float]]
@@ -25,6 +25,13 @@ class Push(Enum):
     """The whole book every time, on channels that know no deltas."""
     CHECKSUM = "checksum"
     """No rows: the venue's checksum of the book as the update before left it."""
+
+
+# What every message is compared with, here as in other modules: reading a member from its class takes 75 ns longer than
+# reading a global.
+DELTA: Final = Push.DELTA
+WHOLE: Final = Push.WHOLE
+CHECKSUM: Final = Push.CHECKSUM
 
 
 class Change(Enum):

@@ -117,8 +117,9 @@ class Feed:
 
     def frame_received(self, conn: str, frame: str | bytes, stamp: Stamp) -> list[Output]:
         """Take one frame."""
-        self._shared.run_deadlines(stamp)
-        if self._rejection.broken is not None:
+        shared, rejection = self._shared, self._rejection
+        shared.run_deadlines(stamp)
+        if rejection.broken is not None:
             return self._taken()
         link = self.links.get(conn)
         if link is None:
@@ -129,11 +130,14 @@ class Feed:
             self._odd_frame(conn, link, frame, error, stamp)
         except VenueError as error:
             link.rejected += 1
-            self._rejection.unreadable(conn, frame, error, stamp)
+            rejection.unreadable(conn, frame, error, stamp)
         else:
-            self._rejection.readable(conn)
-            self._take_all(conn, link, events, stamp)
-        return self._taken()
+            rejection.readable(conn)
+            if len(events) == 1 and type(events[0]) is BookPush:
+                self._push(conn, link, events[0], stamp)
+            else:
+                self._take_all(conn, link, events, stamp)
+        return self._taken() if shared.out or self._hours.is_due else []
 
     def book_replied(self, url: str, status: int, body: str, stamp: Stamp) -> list[Output]:
         """Take the answer to a REST request; one that is no book of ours is left alone."""
@@ -332,6 +336,11 @@ class Feed:
         keeper = self.books.keepers.get((push.channel, push.inst))
         if keeper is None:
             keeper = self._keeper(push.channel, push.inst, link, stamp)
+        elif keeper.heir is None and keeper.says.conn == conn:
+            # Nearly every message takes this way.
+            self._rejection.good(push.channel)
+            keeper.pushed(push, stamp)
+            return
         if keeper is not None and keeper.heir is not None and keeper.heir.conn == conn:
             keeper.heir_pushed(push, stamp)
             self._end_handover(keeper, stamp)

@@ -7,10 +7,10 @@ due (the feed runs them), continuity test, close by a later bucket, apply.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from l2_exporter.core.checking import Checked, ChecksumWatch
+from l2_exporter.core.checking import OK, Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.errors import BookError, cut
-from l2_exporter.core.events import BookPush, Push
+from l2_exporter.core.events import CHECKSUM, DELTA, WHOLE, BookPush, Push
 from l2_exporter.core.freshbooks import FreshBooks, trim
 from l2_exporter.core.handover import Heir
 from l2_exporter.core.hours import BookHours
@@ -21,8 +21,8 @@ from l2_exporter.core.records import BookSpec, BookSpecs, SnapshotRecord
 from l2_exporter.core.recovery import Recovery
 from l2_exporter.core.sampling import Sampler
 from l2_exporter.core.seeking import Joined, Seeker
-from l2_exporter.core.sequence import Verdict
-from l2_exporter.core.state import BookState, Counts, Standing
+from l2_exporter.core.sequence import CONTINUES, Verdict
+from l2_exporter.core.state import LIVE, BookState, Counts, Standing
 from l2_exporter.core.surroundings import Surroundings
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.widening import Widening
@@ -65,7 +65,8 @@ class Keeper:
         self._shared = shared
         self._watch = ChecksumWatch(shared.checks)
         self.hours = BookHours(hours_of, shared, self._counted)
-        self._lines = Lines(spec, shared, samplers(spec), lambda: self.state, BookState.record, self.hours, leads=True)
+        self._sampler = samplers(spec)
+        self._lines = Lines(spec, shared, self._sampler, lambda: self.state, BookState.record, self.hours, leads=True)
         self._orders: OrderLog | None = None
         if specs.events is not None and specs.books is not None:
             make = BookState.order_record
@@ -102,11 +103,12 @@ class Keeper:
         """Take one message of this book."""
         self.counts.received += 1
         self._heard_ns = stamp.elapsed_ns
-        if push.push is Push.CHECKSUM:
+        kind = push.push
+        if kind is CHECKSUM:
             self._checksum_pushed(push, stamp)
-        elif push.push is not Push.DELTA:
+        elif kind is not DELTA:
             self._book_pushed(push, stamp)
-        elif self.standing is Standing.LIVE:
+        elif self.standing is LIVE:
             self._delta_pushed(push, stamp)
         else:
             self._hold(push, stamp)
@@ -246,7 +248,7 @@ class Keeper:
             self._reject("its sequence numbers are missing", stamp)
         elif self._is_repetition(push):
             self.counts.duplicate += 1
-        elif push.push is Push.WHOLE or self._continues(push):
+        elif push.push is WHOLE or self._continues(push):
             self._update(push, stamp)
         else:
             self.lose("venue_reset", stamp, expected=chain.seq, got=push.prev_seq, recover=False)
@@ -255,11 +257,11 @@ class Keeper:
     def _delta_pushed(self, push: BookPush, stamp: Stamp) -> None:
         chain = self.state.chain
         verdict = chain.judge(push)
-        if verdict is Verdict.CONTINUES and push.event_ns is None and push.is_idle:
+        if verdict is CONTINUES and push.event_ns is None and push.is_idle:
             # A keep-alive without event time proves the chain and changes nothing.
             self.counts.applied += 1
             self.says.event_time(push, believed=False, stamp=stamp)
-        elif verdict is Verdict.CONTINUES:
+        elif verdict is CONTINUES:
             self._update(push, stamp)
         elif verdict is Verdict.DUPLICATE:
             self.counts.duplicate += 1
@@ -281,7 +283,7 @@ class Keeper:
         chain, book_ns = self.state.chain, self.state.book_ns
         # Where both have a number, a greater one is the later whatever its time.
         is_later = push.seq is not None and chain.seq is not None and push.seq >= chain.seq
-        is_whole = push.push is Push.WHOLE and push.event_ns is not None and book_ns is not None
+        is_whole = push.push is WHOLE and push.event_ns is not None and book_ns is not None
         if is_whole and not is_later and (push.event_ns or 0) < (book_ns or 0):
             return True
         numbered = push.push is Push.SNAPSHOT and push.seq is not None and push.prev_seq is not None
@@ -297,7 +299,10 @@ class Keeper:
         before = (state.book.copy(), self._shared.clock.mark()) if watch.decides(push, has_sequence) else None
         event_ns = self._fresh.event_time(push, stamp)
         book_ns = state.time_after(event_ns)
-        closing = self._lines.closing(book_ns, state)
+        sampler = self._sampler
+        closing = None
+        if book_ns is not None and book_ns >= sampler.open_until_ns:
+            closing = self._lines.closing(book_ns, state)
         if orders is not None:
             orders.books.close_before(book_ns, state)
         try:
@@ -308,9 +313,9 @@ class Keeper:
         if self._channel.truncates:
             trim(self._channel, state)
         checked = watch.check(push, state.book)
-        if checked is not Checked.OK:
+        if checked is not OK:
             self.says.checked(checked, watch, push, state, stamp)
-        if checked is Checked.MISMATCH and before is not None:
+        if before is not None and checked is Checked.MISMATCH:
             state.book, mark = before
             self._shared.clock.reset(mark)
             watch.lost(on_trial=has_sequence)
@@ -320,9 +325,10 @@ class Keeper:
         if closing is not None:
             self._lines.closed(closing)
         state.applied(push, event_ns, stamp.recv_ns)
-        state.checked(checked.ok)
+        state.checked(True if checked is OK else checked.ok)
         self.counts.applied += 1
-        self._lines.sample(state, stamp)
+        if not sampler.is_open:
+            self._lines.sample(state, stamp)
         if orders is not None:
             orders.applied(changes, push, state, stamp)
             if orders.newly_cut(state):

@@ -6,6 +6,7 @@ Rule `prev == last` (equality, never +1): OKX v5, VENUES "1.5 Continuity rule, p
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from l2_exporter.core.events import BookPush
 from l2_exporter.core.inputs import Stamp
@@ -30,6 +31,9 @@ class Verdict(Enum):
     BROKEN = "broken"
     ODD = "odd"
     """It lacks the numbers this book's messages have had: nothing can be proven with it."""
+
+
+CONTINUES: Final = Verdict.CONTINUES
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ class Chain:
     def judge(self, push: BookPush) -> Verdict:
         """Judge a delta against the last message accepted."""
         if self.linkwide or (self.seq is None and push.seq is None):
-            return Verdict.CONTINUES
+            return CONTINUES
         if push.seq is None or push.prev_seq is None:
             return Verdict.ODD
         if self.joining:
@@ -69,7 +73,7 @@ class Chain:
         if is_same and (push.prev_seq != push.seq or push.event_ns == self.event_ns):
             return Verdict.DUPLICATE
         # 2. Equality with the last number. The step is arbitrary; a smaller seq after it is a legal maintenance reset.
-        return Verdict.CONTINUES if push.prev_seq == self.seq else Verdict.BROKEN
+        return CONTINUES if push.prev_seq == self.seq else Verdict.BROKEN
 
     def _judge_join(self, push: BookPush) -> Verdict:
         """Judge the first delta after a REST book: prev <= book's seq < seq (OKX log of 2026-02-12).

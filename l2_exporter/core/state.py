@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from l2_exporter.core.book import Book
 from l2_exporter.core.events import BookPush
@@ -30,6 +31,9 @@ class Standing(Enum):
     LIVE = "live"
     LOST = "lost"
     SUSPECT = "suspect"
+
+
+LIVE: Final = Standing.LIVE
 
 
 @dataclass(slots=True)

@@ -58,11 +58,12 @@ class Recorder:
         Raises:
             ArchiveError: the archive cannot be written.
         """
-        take = _INPUTS.get(line.dir)
-        if take is None:
-            return []
         stamp = stamp_of(line)
-        outputs = take(self, line, stamp)
+        if line.dir == "in" and line.conn in self.feed.links:
+            outputs = self.feed.frame_received(line.conn, line.frame, stamp)
+        else:
+            take = _INPUTS.get(line.dir)
+            outputs = [] if take is None else take(self, line, stamp)
         return self._settle(outputs, stamp) if outputs else []
 
     def stopped(self, stamp: Stamp, reason: str) -> list[Command]:
@@ -79,9 +80,7 @@ class Recorder:
         return self._newest_event_ns
 
     def _frame_received(self, line: TapeLine, stamp: Stamp) -> list[Output]:
-        """Feed a frame; recordings do not say when a connection was opened."""
-        if line.conn in self.feed.links:
-            return self.feed.frame_received(line.conn, line.frame, stamp)
+        """Feed the first frame of a connection; recordings do not say when it was opened."""
         opened = self.feed.link_opened(line.conn, line.url, self._origin, stamp)
         return [*opened, *self.feed.frame_received(line.conn, line.frame, stamp)]
 

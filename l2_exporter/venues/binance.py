@@ -16,7 +16,7 @@ import orjson
 
 from l2_exporter.core.decimaltext import is_number, is_zero
 from l2_exporter.core.errors import VenueError, clip
-from l2_exporter.core.events import BookPush, ClosingSoon, Event, Other, Push, Refused
+from l2_exporter.core.events import DELTA, WHOLE, BookPush, ClosingSoon, Event, Other, Push, Refused
 from l2_exporter.core.fields import epoch_ns, is_counter, odd, text_of
 from l2_exporter.core.instrument import Instrument
 from l2_exporter.core.rows import are_rows, sides_of
@@ -269,7 +269,7 @@ class Binance(NoChecksum):
         wrong += [] if time in data else [time]
         if wrong or sides is None:
             raise odd(self._product.company, channel, inst, *wrong)
-        push = Push.DELTA if channel == DEPTH else Push.WHOLE
+        push = DELTA if channel == DEPTH else WHOLE
         bids, asks, numbers = sides
         event_ns = epoch_ns(data[time], NS_PER_MS)
         return BookPush(push, channel, inst, bids, asks, event_ns, last, previous, None, (), numbers)

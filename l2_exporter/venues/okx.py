@@ -16,6 +16,7 @@ import orjson
 from l2_exporter.core.book import best_first
 from l2_exporter.core.errors import SchemaError, VenueError, clip
 from l2_exporter.core.events import (
+    WHOLE,
     BookPush,
     ClosingSoon,
     Event,
@@ -258,7 +259,7 @@ def _books(channel: Channel, arg: dict[str, Any], message: dict[str, Any]) -> li
     inst, action = arg.get("instId"), message.get("action")
     if type(inst) is not str or not inst:
         raise _odd(channel.name, None, "arg.instId")
-    push = Push.WHOLE if channel.whole else _ACTIONS.get(action) if type(action) is str else None
+    push = WHOLE if channel.whole else _ACTIONS.get(action) if type(action) is str else None
     if push is None:
         raise _odd(channel.name, inst, "action")
     books = message.get("data")
@@ -284,7 +285,7 @@ def _book(channel: str, inst: str, push: Push, book: dict[str, Any], *, by_numbe
         wrong.append("ts")
     if not (_is_counter(seq) and _is_counter(prev_seq) and _is_counter(checksum)):
         wrong += [name for name in ("seqId", "prevSeqId", "checksum") if name in book and not _is_counter(book[name])]
-    if push is not Push.WHOLE and by_number and (seq is None) != (prev_seq is None):
+    if push is not WHOLE and by_number and (seq is None) != (prev_seq is None):
         wrong.append("seqId" if seq is None else "prevSeqId")
     if wrong or sides is None:
         raise _odd(channel, inst, *wrong)
