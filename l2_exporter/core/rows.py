@@ -52,9 +52,13 @@ def sides_of(bids: object, asks: object, slots: int) -> Sides | None:
     numbers = _numbers(both, slots) if both else None
     if numbers is None:
         return Sides(bids, asks, None) if are_rows(bids, slots) and are_rows(asks, slots) else None
-    count, width = len(bids), len(numbers) // len(both)
-    prices, sizes = numbers[::width], numbers[1::width]
-    return Sides(bids, asks, ((prices[:count], sizes[:count]), (prices[count:], sizes[count:])))
+    width = len(numbers) // len(both)
+    end = len(bids) * width
+    return Sides(
+        bids,
+        asks,
+        ((numbers[:end:width], numbers[1:end:width]), (numbers[end::width], numbers[end + 1 :: width])),
+    )
 
 
 def _numbers(rows: list[Row], slots: int) -> list[float] | None:

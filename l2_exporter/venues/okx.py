@@ -218,14 +218,13 @@ class Okx:
 
     def checksum(self, bids: list[Row], asks: list[Row]) -> int:
         """Compute CRC-32, signed, of the best 25 levels: `bid price:size:ask price:size:...`, texts as sent."""
-        if len(bids) >= CHECKSUM_LEVELS <= len(asks):
-            # Filling every fourth place: 2.7 us, appending level by level 4.4 us.
-            parts = [""] * (4 * CHECKSUM_LEVELS)
-            best_bids, best_asks = bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]
-            parts[0::4], parts[1::4] = [row[0] for row in best_bids], [row[1] for row in best_bids]
-            parts[2::4], parts[3::4] = [row[0] for row in best_asks], [row[1] for row in best_asks]
+        best_bids, best_asks = bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS]
+        if len(best_bids) == len(best_asks):
+            # One text a pair of levels, cold in memory: 4.9 us, filling every fourth place of a list 6.3 us.
+            pairs = zip(best_bids, best_asks, strict=False)
+            parts = [f"{bid[0]}:{bid[1]}:{ask[0]}:{ask[1]}" for bid, ask in pairs]
         else:
-            parts = _alternating(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
+            parts = _alternating(best_bids, best_asks)
         unsigned = zlib.crc32(":".join(parts).encode())
         return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
 
