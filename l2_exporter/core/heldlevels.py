@@ -44,6 +44,18 @@ class Loose:
                 del held[key]
         return len(held)
 
+    def set_within(self, changes: Changes, low: Key, high: Key) -> int:
+        """Set levels, but none beyond these keys; leaving those out before takes 3 us more of 60 rows."""
+        held = self._rows
+        self._order = None
+        for key, size, row in changes:
+            if size:
+                if low <= key <= high:
+                    held[key] = row
+            elif key in held:
+                del held[key]
+        return len(held)
+
     def top(self, depth: int) -> list[Row]:
         """Return the best levels."""
         return [*map(self._rows.__getitem__, self._keys()[:depth])]
@@ -101,6 +113,10 @@ class Sorted:
                 keys.insert(place, key)
                 rows.insert(place, row)
         return len(rows)
+
+    def set_within(self, changes: Changes, low: Key, high: Key) -> int:
+        """Set levels, but none beyond these keys."""
+        return self.set([change for change in changes if low <= change[0] <= high])
 
     def loosened(self) -> Loose:
         """Return the same in no order."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, fits_float, is_zero
 from l2_exporter.core.events import Numbers, Row
-from l2_exporter.core.heldlevels import Changes, Loose, Sorted
+from l2_exporter.core.heldlevels import BEYOND, Changes, Loose, Sorted
 
 MAX_LEVELS = 200_000
 """Of a side that are held; the farthest go first. The deepest books known have some ten thousand."""
@@ -74,15 +74,13 @@ class Side:
             changes: Changes = zip(prices, sizes, rows, strict=False)
         else:
             changes = self._keyed(rows)
-        if self._limit is not None:
-            changes = self._known(changes, self._limit)
         held = self._held
         if len(rows) > MANY and isinstance(held, Sorted):
             self._held = held.loosened()
-            count = self._held.set(changes)
+            count = self._set(self._held, changes)
             self._sorted()
         else:
-            count = held.set(changes)
+            count = held.set(changes) if self._limit is None else self._set(held, changes)
         if count > MAX_LEVELS:
             self.keep(MAX_LEVELS)
             self.cover(MAX_LEVELS)
@@ -93,11 +91,12 @@ class Side:
             self._use_exact_keys()
         return [(self._key(row[0]), 0.0 if is_zero(row[1]) else 1.0, row) for row in rows]
 
-    def _known(self, changes: Changes, limit: Key) -> Changes:
-        """Leave out what lies beyond the last level that is known."""
-        if self._sign < 0:
-            return [change for change in changes if change[0] >= limit]
-        return [change for change in changes if change[0] <= limit]
+    def _set(self, held: Loose | Sorted, changes: Changes) -> int:
+        """Set levels, but none beyond the last one that is known; return how many there are."""
+        if self._limit is None:
+            return held.set(changes)
+        low, high = (self._limit, BEYOND) if self._sign < 0 else (0, self._limit)
+        return held.set_within(changes, low, high)
 
     def replace(self, rows: list[Row], numbers: Numbers | None = None) -> None:
         """Forget all levels and set these."""
