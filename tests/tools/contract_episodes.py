@@ -9,7 +9,6 @@ Lines that would not ascend in their file are not written (docs/FORMAT.md): an e
 it begins within the moment at which the last one ended, and nothing else excuses a line that is missing.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import orjson
 
 from l2_exporter.core.timetext import utc_ns, utc_text
 from l2_exporter.core.venue import Channel, Scope
@@ -109,7 +110,7 @@ class OrderArchive:
         found: dict[tuple[str, str], list[Line]] = defaultdict(list)
         for path, lines in hour_files(self._vault).items():
             for raw in lines:
-                line = json.loads(raw)
+                line = orjson.loads(raw)
                 found[path.split("/")[2], line["instId"]].append(line)
         return found
 

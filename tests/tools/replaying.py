@@ -59,10 +59,12 @@ def hour_files(vault: Path) -> dict[str, list[bytes]]:
 
 
 def assert_same_lines(actual: Files, expected: Files) -> None:
-    """Compare all lines of all hour files: field by field to be readable, byte by byte to be exact."""
+    """Compare all lines of all hour files byte by byte; of one that differs, field by field to be readable."""
     _same("hour files", sorted(actual), sorted(expected))
     for path, lines in expected.items():
         for number, (got, wanted) in enumerate(zip(actual[path], lines, strict=False), start=1):
+            if got == wanted:
+                continue
             got_fields, wanted_fields = json.loads(got), json.loads(wanted)
             for name in wanted_fields:
                 _same(f"{path}:{number} {name}", got_fields.get(name), wanted_fields[name])

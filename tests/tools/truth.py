@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from l2_exporter.archive.tape import TapeLine
 from l2_exporter.archive.tapeorder import read_tapes
 from l2_exporter.core.state import Counts
@@ -230,7 +232,7 @@ def check_lines(evidence: Evidence, figures: Figures) -> None:
     jumped = {(fault.inst, fault.seq_to) for fault in evidence.truth.faults if fault.fault == "event_time_jump"}
     for path, raw_lines in hour_files(evidence.vault).items():
         for raw in raw_lines:
-            line = json.loads(raw)
+            line = orjson.loads(raw)
             inst, seq = line["instId"], line["seqId"]
             figures.lines += 1
             step = evidence.truth.book(inst, seq)
