@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: test demo record soak soak-run evidence crash-matrix crash-mutations bench bench-quick bench-retention check lint types layers format clean
+.PHONY: test demo record soak soak-tests evidence crash-matrix crash-mutations bench bench-quick bench-retention check lint types layers format clean
 
 test: $(STAMP)  ## all tests (under 5 minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -15,11 +15,11 @@ demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, n
 record: $(STAMP)  ## record for real, into ./vault, until Ctrl-C
 	$(BIN)/l2-exporter record
 
-soak: $(STAMP)  ## the long tests of pytest: kills, memory over time, 100 seeds of faults at every venue (an hour)
+soak-tests: $(STAMP)  ## the long tests of pytest: kills, memory over time, 100 seeds of faults at every venue (an hour)
 	$(BIN)/python -m pytest -m soak --ignore tests/contract
 	$(BIN)/python -m pytest -m soak -n auto --dist worksteal tests/contract
 
-soak-run: $(STAMP)  ## all venues over sockets with faults for 30 minutes, and a day in minutes; writes docs/SOAK.md (40 minutes)
+soak: $(STAMP)  ## all venues over sockets with faults for 30 minutes, and a day in minutes; writes docs/SOAK.md (40 minutes)
 	$(BIN)/python -m benchmarks.soak
 
 # In order, and on: a step that finds something wrong fails, and the page it wrote says what.
@@ -28,8 +28,8 @@ evidence:  ## makes the checked-in evidence anew, step by step (an hour and a ha
 	$(MAKE) crash-matrix
 	@echo '2 of 4: crash-mutations writes docs/CRASH_MUTATIONS.md'
 	$(MAKE) crash-mutations
-	@echo '3 of 4: soak-run writes docs/SOAK.md; its raw figures are in .benchmarks/soak'
-	$(MAKE) soak-run
+	@echo '3 of 4: soak writes docs/SOAK.md; its raw figures are in .benchmarks/soak'
+	$(MAKE) soak
 	@echo '4 of 4: bench-quick prints how fast the recorder is; docs/BENCHMARKS.md is written by make bench, beside other programs'
 	$(MAKE) bench-quick
 

@@ -87,7 +87,7 @@ def _head(soak: Json) -> Iterator[str]:
     plan = soak["plan"]
     yield "# Soak"
     yield ""
-    yield "Written by `make soak-run` (`python -m benchmarks.soak`); do not edit it. What is measured how stands in"
+    yield "Written by `make soak` (`python -m benchmarks.soak`); do not edit it. What is measured how stands in"
     yield "`benchmarks/soak`: how faults are drawn in `faults`, how losses and faults are held together in `judging`."
     yield ""
     yield "## All venues over sockets"

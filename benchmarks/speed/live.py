@@ -49,7 +49,7 @@ def measured(load: Load, what: str) -> dict[str, Any]:
         folder = Path(name)
         cert, key = certificate(folder)
         updates = round(10 * (load.duration_s + 10))
-        with _sending(load, updates, cert, key) as addresses:
+        with sending(load.books, updates, "--cert", str(cert), "--key", str(key)) as addresses:
             result = folder / "result.json"
             until_s = load.first_s + load.seconds
             command = [sys.executable, "-m", "benchmarks.speed.receiver", what, str(load.first_s), str(until_s)]
@@ -83,10 +83,10 @@ def config(folder: Path, load: Load, addresses: dict[str, str], cert: Path | Non
 
 
 @contextmanager
-def _sending(load: Load, updates: int, cert: Path, key: Path) -> Iterator[dict[str, str]]:
-    """Run the sender."""
-    command = [sys.executable, "-m", "benchmarks.speed.sender", "--books", str(load.books), "--updates", str(updates)]
-    process = started([*command, "--cert", str(cert), "--key", str(key)], CPUS[:1], stdout=subprocess.PIPE)
+def sending(books: int, updates: int, *options: str) -> Iterator[dict[str, str]]:
+    """Run the sender on the first CPU; yield its addresses."""
+    command = [sys.executable, "-m", "benchmarks.speed.sender", "--books", str(books), "--updates", str(updates)]
+    process = started([*command, *options], CPUS[:1], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         yield json.loads(process.stdout.readline())

@@ -5,12 +5,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.live import Load, config, losses, started
+from benchmarks.speed.live import Load, config, losses, sending, started
 from benchmarks.speed.measuring import CPUS, Figure
 from benchmarks.speed.tables import Goal, Table, rounded
 from benchmarks.streams.store import WORK
@@ -32,7 +30,8 @@ def flooded(load: Load) -> dict[str, Any]:
     WORK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK, prefix="flood-") as name:
         folder = Path(name)
-        with _flooding(load) as addresses:
+        updates = round(UPDATES_PER_S * load.duration_s / load.books)
+        with sending(load.books, updates, "--flood", "--summed") as addresses:
             result = folder / "result.json"
             until_s = load.first_s + load.seconds
             command = [sys.executable, "-m", "benchmarks.speed.receiver", "record", str(load.first_s), str(until_s)]
@@ -47,20 +46,6 @@ def flooded(load: Load) -> dict[str, Any]:
     if told["losses"]:
         raise SystemExit(f"a recorder that was flooded lost something: {told}")
     return told
-
-
-@contextmanager
-def _flooding(load: Load) -> Iterator[dict[str, str]]:
-    updates = round(UPDATES_PER_S * load.duration_s / load.books)
-    command = [sys.executable, "-m", "benchmarks.speed.sender", "--books", str(load.books), "--updates", str(updates)]
-    process = started([*command, "--flood", "--summed"], CPUS[:1], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def saturated(memory: Figure, rounds: int) -> Table:

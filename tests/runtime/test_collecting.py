@@ -21,7 +21,7 @@ def test_thresholds_are_high_for_as_long_as_it_is_asked() -> None:
     assert gc.get_threshold() == before
 
 
-def test_it_collects_after_an_ended_connection_and_else_every_tenth_time() -> None:
+def test_it_collects_after_an_ended_connection_and_else_once_in_many_looks() -> None:
     collector = Collector()
     with seldom():
         for looks in (QUIET_LOOKS, 1):
