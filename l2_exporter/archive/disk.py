@@ -80,8 +80,9 @@ class Disk:
         return fd
 
     def open_existing(self, path: Path) -> int:
-        """Open a file that is there for writes at its end, to sync it."""
-        return self._patiently(lambda: os.open(path, os.O_WRONLY | os.O_APPEND | _BINARY | _NOFOLLOW))
+        """Open a file that is there, to sync it; only Windows must be allowed to write it for that."""
+        flags = os.O_WRONLY | os.O_APPEND if _WINDOWS else os.O_RDONLY
+        return self._patiently(lambda: os.open(path, flags | _BINARY | _NOFOLLOW))
 
     def append(self, fd: int, data: bytes | memoryview) -> int:
         """Write once and return the number of bytes written, which may be fewer than given."""

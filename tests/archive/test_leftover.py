@@ -2,10 +2,14 @@
 
 import errno
 import os
+import sys
 from pathlib import Path
 
+import pytest
+
+from l2_exporter.archive.disk import Disk
 from l2_exporter.archive.layout import Vault
-from l2_exporter.archive.leftover import Leftover
+from l2_exporter.archive.leftover import Leftover, sync_file
 from l2_exporter.archive.writer import Archive
 from l2_exporter.core.records import LedgerRecord
 from tests.archive.faulty import FaultyDisk
@@ -83,6 +87,23 @@ def test_the_first_job_syncs_contents_and_names_and_tries_again(tmp_path: Path) 
     for path in [*newest, *tapes, *ledgers]:
         assert {folder for folder in path.parents if tmp_path in [folder, *folder.parents]} <= folders
     assert archive.sync_job(30 * S, S) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows syncs only what may be written")
+def test_what_may_only_be_read_is_synced_too(tmp_path: Path) -> None:
+    import fcntl
+
+    path = tmp_path / "a.jsonl"
+    path.write_text("{}\n")
+    modes: list[int] = []
+
+    class Looked(Disk):
+        def fsync(self, fd: int) -> None:
+            modes.append(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE)
+            super().fsync(fd)
+
+    sync_file(Looked(), path)
+    assert modes == [os.O_RDONLY]
 
 
 def test_each_is_synced_once_and_what_retention_took_is_passed_over(tmp_path: Path) -> None:
