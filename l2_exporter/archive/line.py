@@ -1,12 +1,14 @@
 """Encoding a record as its line (docs/FORMAT.md, "The snapshot line", "Order events"): always the same bytes."""
 
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
 from l2_exporter.core.decimaltext import mean_text
 from l2_exporter.core.events import Change, OrderChange
 from l2_exporter.core.records import OrderRecord, SnapshotRecord
+from l2_exporter.core.speedups import compiled
 from l2_exporter.core.timetext import utc_text
 
 RECEIVED_DECIMALS = 6
@@ -26,8 +28,8 @@ def encode_line(record: SnapshotRecord) -> bytes:
         "market": spec.market,
         "channel": spec.channel,
         "instId": spec.inst,
-        f"bids_top{spec.depth}": record.bids,
-        f"asks_top{spec.depth}": record.asks,
+        f"bids_top{spec.depth}": _json_of(record.bids),
+        f"asks_top{spec.depth}": _json_of(record.asks),
         "best_bid": best_bid,
         "best_ask": best_ask,
         "mid_price": None if best_bid is None or best_ask is None else mean_text(best_bid, best_ask),
@@ -43,6 +45,13 @@ def encode_line(record: SnapshotRecord) -> bytes:
     if record.events is not None:
         fields["n"] = record.events
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _json_of(rows: Any) -> object:
+    """Return what the JSON library takes for rows: compiled levels are JSON already."""
+    if compiled is not None and type(rows) is compiled.Levels:
+        return orjson.Fragment(rows.json)
+    return rows
 
 
 def encode_event(record: OrderRecord) -> bytes:

@@ -19,7 +19,7 @@ def check_book(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]:
     """Check the levels and all that follows from them: best prices, mid price, `crossed`, the checksum."""
     slots = rules.slots if rules else PRICE_AND_SIZE
     sides = sides_of(line.bids, line.asks, slots)
-    bids, asks = (sides.numbers if sides else None) or (None, None)
+    bids, asks = (sides[2] if sides else None) or (None, None)
     try:
         check_levels("bid", line.bids, slots, bids)
         check_levels("ask", line.asks, slots, asks)
@@ -42,8 +42,10 @@ def check_levels(side: str, rows: Rows, slots: int = PRICE_AND_SIZE, numbers: Nu
     Raises:
         FlawError: naming the side and the row.
     """
-    if numbers is not None and all(numbers[1]):
-        return
+    if numbers is not None:
+        _, sizes = numbers
+        if all(sizes):
+            return
     if _are_texts(rows, slots):
         tokens = [row[place] for place in range(PRICE_AND_SIZE) for row in rows]
         if all_numbers(tokens) and 0 not in map(float, tokens):  # no number of ours is so small that its float is 0
@@ -74,8 +76,10 @@ def _check_depth(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]
 
 def _check_order(name: str, rows: Rows, direction: str, numbers: Numbers | None) -> Iterator[Finding]:
     in_order = gt if direction == "descend" else lt
-    if numbers is not None and all(map(in_order, numbers[0], numbers[0][1:])):
-        return
+    if numbers is not None:
+        known, _ = numbers
+        if all(map(in_order, known, known[1:])):
+            return
     prices = [row[0] for row in rows]
     # Floats and Decimals do not mix: a float that is exact as a key is not the number itself.
     short = max(map(len, prices), default=0) <= FLOAT_DIGITS

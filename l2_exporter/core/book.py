@@ -32,7 +32,7 @@ class Book:
             self.asks.replace(push.asks, ask_numbers)
         return ()
 
-    def summed(self, count: int) -> tuple[list[Row], list[Row]]:
+    def summed(self, count: int) -> tuple[Sequence[Row], Sequence[Row]]:
         """Return what a checksum is made of: the best levels."""
         return self.bids.nearest(count), self.asks.nearest(count)
 

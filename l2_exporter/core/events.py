@@ -4,14 +4,16 @@ Rows are `[price, size, ...]`: decimal text, best first is not required, size ze
 are never changed in place afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
+from l2_exporter.core.decimaltext import Key
+
 Row = list[str]
-Numbers = tuple[list[float], list[float]]
-"""Prices and sizes of the levels of one side, exact as sort keys."""
+Numbers = Iterable[Sequence[Key]]
+"""Prices, then sizes, of the levels of one side, exact as sort keys: two lists, or what compiled code keeps them in."""
 
 
 class Push(Enum):

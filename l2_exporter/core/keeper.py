@@ -7,7 +7,7 @@ due (the feed runs them), continuity test, close by a later bucket, apply.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from l2_exporter.core.checking import OK, Checked, ChecksumWatch
+from l2_exporter.core.checking import OK, UNCHECKED, Checked, ChecksumWatch
 from l2_exporter.core.declaring import Declarations
 from l2_exporter.core.errors import BookError, cut
 from l2_exporter.core.events import CHECKSUM, DELTA, WHOLE, BookPush, Push
@@ -325,7 +325,7 @@ class Keeper:
         if closing is not None:
             self._lines.closed(closing)
         state.applied(push, event_ns, stamp.recv_ns)
-        state.checked(True if checked is OK else checked.ok)
+        state.checked(True if checked is OK else None if checked is UNCHECKED else checked.ok)
         self.counts.applied += 1
         if not sampler.is_open:
             self._lines.sample(state, stamp)

@@ -1,16 +1,18 @@
 """The shape of levels as they come from a venue: lists of `[price, size, ...]` in decimal text.
 
 Their numbers serve to sort a book and to find what is removed, and are read here together, where the texts are checked:
-one pass of the JSON library over all texts of a message costs two fifths of what `float` does with the prices alone.
+one pass of the JSON library over all texts of a message costs two fifths of what `float` does with the prices alone,
+and compiled code a fifth of that.
 """
 
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import chain, zip_longest
 
 import orjson
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, all_numbers, is_number, is_zero
 from l2_exporter.core.events import Numbers, Row
+from l2_exporter.core.speedups import compiled
 
 MOST_SLOTS = 8
 
@@ -29,36 +31,36 @@ def are_rows(value: object, slots: int) -> bool:
     """
     if type(value) is not list:
         return False
+    if compiled is not None and compiled.numbers_of(value, slots) is not None:
+        return True
     return not value or _numbers(value, slots) is not None or _are_closely(value, slots)
 
 
-class Sides(NamedTuple):
-    """The levels of a message.
+def plain_numbers(rows: list[Row]) -> Numbers | None:
+    """Read the numbers of rows if all are short and plain, and if that is faster than one by one."""
+    return None if compiled is None else compiled.numbers_of(rows, 2)
 
-    Attributes:
-        numbers: of bids and asks, where all texts are short and plain.
-    """
 
-    bids: list[Row]
-    asks: list[Row]
-    numbers: tuple[Numbers, Numbers] | None
+Sides = tuple[list[Row], list[Row], tuple[Numbers, Numbers] | None]
+"""Bids and asks of a message, and the numbers of both where all texts are short and plain."""
 
 
 def sides_of(bids: object, asks: object, slots: int) -> Sides | None:
     """Read the sides of a message; None unless both `are_rows`."""
     if type(bids) is not list or type(asks) is not list:
         return None
+    if compiled is not None:
+        bid_numbers, ask_numbers = compiled.numbers_of(bids, slots), compiled.numbers_of(asks, slots)
+        if bid_numbers is not None and ask_numbers is not None:
+            return bids, asks, (bid_numbers, ask_numbers) if bids or asks else None
+        return (bids, asks, None) if are_rows(bids, slots) and are_rows(asks, slots) else None
     both = bids + asks
     numbers = _numbers(both, slots) if both else None
     if numbers is None:
-        return Sides(bids, asks, None) if are_rows(bids, slots) and are_rows(asks, slots) else None
+        return (bids, asks, None) if are_rows(bids, slots) and are_rows(asks, slots) else None
     width = len(numbers) // len(both)
     end = len(bids) * width
-    return Sides(
-        bids,
-        asks,
-        ((numbers[:end:width], numbers[1:end:width]), (numbers[end::width], numbers[end + 1 :: width])),
-    )
+    return bids, asks, ((numbers[:end:width], numbers[1:end:width]), (numbers[end::width], numbers[end + 1 :: width]))
 
 
 def _numbers(rows: list[Row], slots: int) -> list[float] | None:
@@ -95,3 +97,21 @@ def _are_closely(rows: list[Row], slots: int) -> bool:
     if not plain and not all(is_number(row[0]) and is_number(row[1]) for row in rows):
         return False
     return not any(is_zero(row[0]) for row in rows if row[0][0] == "0")
+
+
+def alternating(bids: Sequence[Row], asks: Sequence[Row], most: int) -> bytes:
+    """Join price and size of bids and asks in turn by colons; the longer side goes on alone.
+
+    Args:
+        most: levels of each side.
+    """
+    if compiled is not None and type(bids) is type(asks) is compiled.Levels:
+        joined: bytes = compiled.alternating(bids, asks, most)
+        return joined
+    best_bids, best_asks = bids[:most], asks[:most]
+    if len(best_bids) == len(best_asks):
+        # One text a pair of levels, cold in memory: 4.9 us of 25 levels, filling every fourth place of a list 6.3 us.
+        pairs = zip(best_bids, best_asks, strict=False)
+        return ":".join([f"{bid[0]}:{bid[1]}:{ask[0]}:{ask[1]}" for bid, ask in pairs]).encode()
+    levels = zip_longest(best_bids, best_asks, fillvalue=())
+    return ":".join([text for pair in levels for row in pair for text in row[:2]]).encode()

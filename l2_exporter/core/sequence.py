@@ -61,19 +61,20 @@ class Chain:
 
     def judge(self, push: BookPush) -> Verdict:
         """Judge a delta against the last message accepted."""
-        if self.linkwide or (self.seq is None and push.seq is None):
+        seq, prev_seq = push.seq, push.prev_seq
+        if self.linkwide or (self.seq is None and seq is None):
             return CONTINUES
-        if push.seq is None or push.prev_seq is None:
+        if seq is None or prev_seq is None:
             return Verdict.ODD
         if self.joining:
             return self._judge_join(push)
         # 1. The same pair again is a repetition, except that an idle book's keep-alives (prev == seq == last) all
         #    carry the same pair: they are told apart by their event time.
-        is_same = push.prev_seq == self.prev_seq and push.seq == self.seq
-        if is_same and (push.prev_seq != push.seq or push.event_ns == self.event_ns):
+        is_same = prev_seq == self.prev_seq and seq == self.seq
+        if is_same and (prev_seq != seq or push.event_ns == self.event_ns):
             return Verdict.DUPLICATE
         # 2. Equality with the last number. The step is arbitrary; a smaller seq after it is a legal maintenance reset.
-        return CONTINUES if push.prev_seq == self.seq else Verdict.BROKEN
+        return CONTINUES if prev_seq == self.seq else Verdict.BROKEN
 
     def _judge_join(self, push: BookPush) -> Verdict:
         """Judge the first delta after a REST book: prev <= book's seq < seq (OKX log of 2026-02-12).

@@ -3,16 +3,16 @@
 Keys are floats as long as they are exact.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, fits_float, is_zero
 from l2_exporter.core.events import Numbers, Row
-from l2_exporter.core.heldlevels import BEYOND, Changes, Loose, Sorted
+from l2_exporter.core.heldlevels import BEYOND, Held, Loose, Ordered, Sorted, none_held
+from l2_exporter.core.rows import plain_numbers
 
 MAX_LEVELS = 200_000
 """Of a side that are held; the farthest go first. The deepest books known have some ten thousand."""
-MANY = 2000
-"""Changes of one message that are put in order together: one at a time, in a bad order, each would move the side."""
 
 
 class Side:
@@ -28,7 +28,7 @@ class Side:
     def __init__(self, sign: float) -> None:
         self._sign = sign
         self._exact = False
-        self._held: Loose | Sorted = Loose(highest_first=sign < 0)
+        self._held: Held = none_held(highest_first=sign < 0)
         self._limit: Key | None = None
         self.last_known: str | None = None
 
@@ -40,26 +40,24 @@ class Side:
     @property
     def rows(self) -> list[Row]:
         """All levels."""
-        return self._held.top(len(self._held))
+        return [*self._held.top(len(self._held))]
 
     @property
     def best(self) -> str | None:
         """The best price, None for an empty side."""
         return self._held.top(1)[0][0] if self._held else None
 
-    def top(self, depth: int) -> list[Row]:
+    def top(self, depth: int) -> Sequence[Row]:
         """Return the best levels."""
         return self._held.top(depth)
 
-    def nearest(self, count: int) -> list[Row]:
+    def nearest(self, count: int) -> Sequence[Row]:
         """Return the best levels, which are wanted after every message: levels are held in order from now on."""
-        held = self._held
-        return (held if isinstance(held, Sorted) else self._sorted()).top(count)
+        return self._in_order().top(count)
 
-    def _sorted(self) -> Sorted:
-        if isinstance(self._held, Loose):
-            self._held = self._held.sorted()
-        return self._held
+    def _in_order(self) -> Ordered:
+        held = self._held = self._held.in_order()
+        return held
 
     def apply(self, rows: list[Row], numbers: Numbers | None = None) -> None:
         """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing.
@@ -69,44 +67,34 @@ class Side:
         """
         if not rows:
             return
-        if numbers is not None and not self._exact:
-            prices, sizes = numbers
-            changes: Changes = zip(prices, sizes, rows, strict=False)
+        if numbers is None or self._exact:
+            numbers = self._read(rows)
+        if self._limit is None:
+            count = self._held.set(rows, numbers)
         else:
-            changes = self._keyed(rows)
-        held = self._held
-        if len(rows) > MANY and isinstance(held, Sorted):
-            self._held = held.loosened()
-            count = self._set(self._held, changes)
-            self._sorted()
-        else:
-            count = held.set(changes) if self._limit is None else self._set(held, changes)
+            # None beyond the last level that is known.
+            low, high = (self._limit, BEYOND) if self._sign < 0 else (0, self._limit)
+            count = self._held.set_within(rows, numbers, low, high)
         if count > MAX_LEVELS:
             self.keep(MAX_LEVELS)
             self.cover(MAX_LEVELS)
 
-    def _keyed(self, rows: list[Row]) -> Changes:
-        """Read rows whose numbers are not known."""
-        if not self._exact and any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows):
-            self._use_exact_keys()
-        return [(self._key(row[0]), 0.0 if is_zero(row[1]) else 1.0, row) for row in rows]
-
-    def _set(self, held: Loose | Sorted, changes: Changes) -> int:
-        """Set levels, but none beyond the last one that is known; return how many there are."""
-        if self._limit is None:
-            return held.set(changes)
-        low, high = (self._limit, BEYOND) if self._sign < 0 else (0, self._limit)
-        return held.set_within(changes, low, high)
+    def _read(self, rows: list[Row]) -> Numbers:
+        """Read rows whose numbers are not known, or not as exactly as they are needed here."""
+        if not self._exact:
+            if (numbers := plain_numbers(rows)) is not None:
+                return numbers
+            exact = any(len(row[0]) > FLOAT_DIGITS and not fits_float(row[0]) for row in rows)
+            if exact or not isinstance(self._held, Loose | Sorted):
+                self._hold_unusual(exact=exact)
+        return [self._key(row[0]) for row in rows], [0.0 if is_zero(row[1]) else 1.0 for row in rows]
 
     def replace(self, rows: list[Row], numbers: Numbers | None = None) -> None:
         """Forget all levels and set these."""
         self._exact = False
         self._limit = self.last_known = None
-        is_sorted = isinstance(self._held, Sorted)
-        self._held = Loose(highest_first=self._sign < 0)
+        self._held = none_held(highest_first=self._sign < 0)
         self.apply(rows, numbers)
-        if is_sorted:
-            self._sorted()
 
     def cover(self, levels: int) -> None:
         """Take note that the side as it stands holds at most so many levels of what there is: beyond is unknown."""
@@ -116,7 +104,7 @@ class Side:
 
     def keep(self, levels: int) -> None:
         """Forget all but the best levels."""
-        self._sorted().keep(levels)
+        self._in_order().keep(levels)
 
     def until(self, price: str | None) -> list[Row]:
         """Return the rows from the best to a price; None: all."""
@@ -153,9 +141,13 @@ class Side:
         number = Decimal(price)
         return number.copy_negate() if self._sign < 0 else number
 
-    def _use_exact_keys(self) -> None:
-        """Go over to Decimal keys: a price with more than 15 significant digits has come."""
+    def _hold_unusual(self, *, exact: bool) -> None:
+        """Hold levels by Python's means until they are replaced: a text has come that compiled code does not take.
+
+        Args:
+            exact: a price has more than 15 significant digits: keys are Decimals from now on.
+        """
         rows = self.rows if self._sign > 0 else self.rows[::-1]
-        self._exact = True
+        self._exact = exact
         self._limit = None if self.last_known is None else self._key(self.last_known)
         self._held = Sorted([self._key(row[0]) for row in rows], rows, highest_first=self._sign < 0)

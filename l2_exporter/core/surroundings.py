@@ -49,13 +49,13 @@ class Surroundings:
 
         After a jump of the clock what repeats would else be run for every period that was missed.
         """
-        before_ns, self.stamp = self.stamp.elapsed_ns, stamp
-        if stamp.elapsed_ns is not None:
-            if before_ns is not None and stamp.elapsed_ns - before_ns > LEAP_NS:
+        before_ns, elapsed_ns, self.stamp = self.stamp.elapsed_ns, stamp.elapsed_ns, stamp
+        if elapsed_ns is not None:
+            if before_ns is not None and elapsed_ns - before_ns > LEAP_NS:
                 self.clock.leapt()
-            if stamp.elapsed_ns >= self.timers.next_ns:
-                earliest_ns = stamp.elapsed_ns - FURTHEST_BACK_NS
-                for due_ns, action in self.timers.due(stamp.elapsed_ns):
+            if elapsed_ns >= self.timers.next_ns:
+                earliest_ns = elapsed_ns - FURTHEST_BACK_NS
+                for due_ns, action in self.timers.due(elapsed_ns):
                     self.venue_ns = self.clock.now_ns(due_ns)
                     action(stamp.at(max(due_ns, earliest_ns)))
-        self.venue_ns = self.clock.now_ns(stamp.elapsed_ns)
+        self.venue_ns = self.clock.now_ns(elapsed_ns)

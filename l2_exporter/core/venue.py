@@ -215,7 +215,7 @@ class Venue(Protocol):
     def book_asked(self, url: str) -> BookAsked | None:
         """Tell which book a URL asks for, None for any other URL."""
 
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
+    def checksum(self, bids: Sequence[Row], asks: Sequence[Row]) -> int:
         """Compute the venue's checksum of a book, both sides best first. Only asked of channels that have one."""
 
     def checksum_given(self, checksum: int | None) -> bool:

@@ -17,6 +17,7 @@ from l2_exporter.core.books import BookKey
 from l2_exporter.core.errors import ConfigError
 from l2_exporter.core.keys import Keys
 from l2_exporter.core.records import LedgerRecord, Record
+from l2_exporter.core.speedups import compiled
 from l2_exporter.core.timetext import NS_PER_S
 from l2_exporter.core.venue import Signs, Venue
 from l2_exporter.runtime import allocating, loops
@@ -311,6 +312,7 @@ async def _record(plan: RecordPlan, say: Say, stops: StopSignals, begin: Begin) 
         _refuse_too_many(plan, [listing for _, listing, _ in listings])
         begin({venue.venue.name: listing.books for venue, listing, _ in listings})
         log.info("the event loop is of %s", type(loop).__module__.partition(".")[0])
+        log.info("levels are kept by %s", "Python" if compiled is None else "compiled code")
         for trouble in [listing.trouble for _, listing, _ in listings if listing.trouble is not None]:
             log.warning("%s", trouble)
             say(trouble)

@@ -6,7 +6,7 @@ docs/venues/bitfinex.md.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby, zip_longest
@@ -130,7 +130,7 @@ class Bitfinex:
         """
         raise VenueError(f"a REST book of Bitfinex cannot be joined with its stream, so that of {inst} is not read")
 
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
+    def checksum(self, bids: Sequence[Row], asks: Sequence[Row]) -> int:
         """Compute CRC-32, signed, of the best 25 levels: `bid price:amount:ask price:-amount:...`, texts as sent.
 
         The wire's amounts of asks are negative; levels keep them without the sign ("WebSocket checksum"). Of a raw book
@@ -150,7 +150,7 @@ class Bitfinex:
         return bool(checksum)
 
 
-def _summed(rows: list[Row]) -> list[Row]:
+def _summed(rows: Sequence[Row]) -> list[Row]:
     """Choose what a checksum names of a side: pairs of price and size, or of order id and size."""
     if not rows or len(rows[0]) != ORDER_SLOTS:
         return [row[:2] for row in rows[:CHECKSUM_LEVELS]]

@@ -121,12 +121,12 @@ class Kraken(NoRestBook):
         """Every instrument is a spot pair."""
         return "spot"
 
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
+    def checksum(self, bids: Sequence[Row], asks: Sequence[Row]) -> int:
         """Compute CRC-32, unsigned, of the best 10 asks, then the best 10 bids, each price and size.
 
         Texts as sent, without the point and without leading zeros (guide "WebSocket v2 checksum").
         """
-        rows = asks[:CHECKSUM_LEVELS] + bids[:CHECKSUM_LEVELS]
+        rows = [*asks[:CHECKSUM_LEVELS], *bids[:CHECKSUM_LEVELS]]
         cells = [cell.replace(".", "").lstrip("0") for row in rows for cell in row[:2]]
         return zlib.crc32("".join(cells).encode())
 

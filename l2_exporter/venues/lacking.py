@@ -3,6 +3,8 @@
 Why it lacks it stands in its page. A channel's data say so too, and the core does not ask then.
 """
 
+from collections.abc import Sequence
+
 from l2_exporter.core.errors import VenueError
 from l2_exporter.core.events import BookPush, Row
 from l2_exporter.core.venue import BookAsked
@@ -13,7 +15,7 @@ class NoChecksum:
 
     name: str
 
-    def checksum(self, bids: list[Row], asks: list[Row]) -> int:
+    def checksum(self, bids: Sequence[Row], asks: Sequence[Row]) -> int:
         """Refuse to compute one.
 
         Raises:

@@ -1,6 +1,6 @@
 """Every venue there is: one line each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -83,7 +83,7 @@ class ChannelRules:
     slots: int
     suffix: str
     has_event_time: bool
-    checksum: Callable[[list[Row], list[Row]], int] | None
+    checksum: Callable[[Sequence[Row], Sequence[Row]], int] | None
     checksum_depth: int
     orders: bool
 
