@@ -66,12 +66,14 @@ class Disk:
 
     def open_append(self, path: Path) -> int:
         """Open a file for writes at its end, with its folders; a new one will be found after a crash."""
+        flags = os.O_WRONLY | os.O_APPEND | _BINARY | _NOFOLLOW
+        with contextlib.suppress(FileNotFoundError):
+            return self._patiently(lambda: os.open(path, flags))
         self.make_folders(path.parent)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY | _NOFOLLOW
         try:
-            fd = self._patiently(lambda: os.open(path, flags | os.O_EXCL, 0o666))
+            fd = self._patiently(lambda: os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
-            return self._patiently(lambda: os.open(path, flags, 0o666))
+            return self._patiently(lambda: os.open(path, flags | os.O_CREAT, 0o666))
         try:
             self.folders_changed([path.parent])
         except OSError:

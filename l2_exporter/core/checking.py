@@ -52,7 +52,7 @@ class ChecksumPolicy:
 
     def canary(self, push: BookPush, book: Book | OrderBook) -> str | None:
         """Name the reason why this message's channel gives no checksum, the first time that is seen."""
-        reason = "checksum_absent" if push.checksum is None else "checksum_zero"
+        reason = _reason(push)
         if (push.channel, reason) in self.said:
             return None
         channel = self.venue.channels[push.channel]
@@ -65,6 +65,14 @@ class ChecksumPolicy:
         self.said.add((push.channel, reason))
         return reason
 
+    def has_said(self, push: BookPush) -> bool:
+        """Tell whether nothing is ever to be said again of a message like this one that gives no checksum."""
+        return (push.channel, _reason(push)) in self.said
+
+
+def _reason(push: BookPush) -> str:
+    return "checksum_absent" if push.checksum is None else "checksum_zero"
+
 
 @dataclass(slots=True)
 class ChecksumWatch:
@@ -74,6 +82,7 @@ class ChecksumWatch:
         streak: mismatches in a row.
         on_trial: the last loss was a checksum's while the sequence held: the next check decides whose fault it was.
         calculated: our sum of the last message checked.
+        quiet: what an unchecked message had in the place of a checksum, of which all has been said (at first: nothing).
         outcomes: how many messages ended how.
     """
 
@@ -81,6 +90,7 @@ class ChecksumWatch:
     streak: int = 0
     on_trial: bool = False
     calculated: int | None = None
+    quiet: int | None = -1
     outcomes: Counter[Checked] = field(default_factory=Counter)
 
     def decides(self, push: BookPush, has_sequence: bool) -> bool:

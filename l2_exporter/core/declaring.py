@@ -95,6 +95,8 @@ class Declarations:
             reason = watch.policy.canary(push, state.book)
             if reason is not None:
                 self.note("canary", stamp, reason=reason)
+            if watch.policy.has_said(push):
+                watch.quiet = push.checksum
         elif checked is Checked.MISMATCH and watch.streak == 1:
             self._sums("checksum_mismatch", None, watch, push, stamp)
         elif checked is Checked.CHANGED:

@@ -313,7 +313,7 @@ class Keeper:
         if self._channel.truncates:
             trim(self._channel, state)
         checked = watch.check(push, state.book)
-        if checked is not OK:
+        if checked is not OK and (checked is not UNCHECKED or push.checksum != watch.quiet):
             self.says.checked(checked, watch, push, state, stamp)
         if before is not None and checked is Checked.MISMATCH:
             state.book, mark = before

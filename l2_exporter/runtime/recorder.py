@@ -170,7 +170,8 @@ def venue_continuity(venue: Venue) -> Callable[[str], str]:
 
 def stamp_of(line: TapeLine) -> Stamp:
     """Tell when an input arrived; elapsed time is the monotonic clock where it was taped."""
-    return Stamp(line.recv_ns, line.recv_ns if line.mono_ns is None else line.mono_ns)
+    recv_ns, mono_ns = line.recv_ns, line.mono_ns
+    return Stamp(recv_ns, recv_ns if mono_ns is None else mono_ns)
 
 
 def _books(value: object) -> list[tuple[str, str]]:

@@ -271,13 +271,16 @@ class Session:
         """Process inputs in order, and let the loop breathe between batches."""
         while self.recorder.build_fail is None:
             self._process_all(await self.inbox.take(BATCH))
-            await asyncio.sleep(0)
+            if len(self.inbox) > 0:  # else it waits for more anyway
+                await asyncio.sleep(0)
 
     def _process_all(self, lines: Sequence[TapeLine]) -> None:
         for line in lines:
             if line.dir != "tick" or line.frame:
                 self._tape_line(line)
-            self._obey(self.recorder.take(line))
+            commands = self.recorder.take(line)
+            if commands:
+                self._obey(commands)
             if self.recorder.build_fail is not None:
                 break
         self.archive.flush_events()
