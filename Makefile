@@ -6,10 +6,13 @@ STAMP  := $(VENV)/.installed
 # One more than processors: some tests wait for most of their time.
 WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: test demo record soak soak-tests evidence crash-matrix crash-mutations bench bench-quick bench-retention check lint types layers format clean
+.PHONY: test test-python demo record soak soak-tests evidence crash-matrix crash-mutations bench bench-quick bench-retention check lint types layers format clean
 
 test: $(STAMP)  ## all tests (five to six minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-python: $(STAMP)  ## books, venues, archive and recordings without the compiled part (a minute)
+	PYTHONPATH=tests/tools/without_compiled $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/core tests/venues tests/archive tests/test_recordings_*.py tests/test_differential_okx.py
 
 demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, no network
 	$(BIN)/l2-exporter demo

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.peers import install
 from benchmarks.speed.live import live
-from benchmarks.speed.measuring import Case, Figure, compared, times
+from benchmarks.speed.measuring import ROOT, Case, Figure, compared, times
 from benchmarks.speed.memory import memory
 from benchmarks.speed.reading import reading
 from benchmarks.speed.saturated import BOOKS, saturated
@@ -15,7 +15,10 @@ from benchmarks.speed.tables import Goal, Table
 from benchmarks.streams.store import WORK, Stream, makers, stream
 
 FLOOR, DECODED, RECORDS, LINES = "`orjson.loads` alone", "the venue's events", "records, dropped", "**frame to line**"
-PARTS = (DECODED, RECORDS)
+BY_PYTHON = "frame to line, without the compiled part"
+UNCHECKED = "frame to line, the same frames without checksums"
+PARTS = (DECODED, RECORDS, BY_PYTHON, UNCHECKED)
+WITHOUT_COMPILED = ROOT / "tests" / "tools" / "without_compiled"
 REPLAY = "`l2-exporter replay`, whole process"
 STAGES = {FLOOR: "loads", DECODED: "decode", RECORDS: "feed", LINES: "line"}
 CRYPTOFEED, CCXT, TARDIS = (f"{name} {install.versions()[name]}" for name in ("cryptofeed", "ccxt", "tardis-dev"))
@@ -115,14 +118,18 @@ def okx(plan: Plan, name: str) -> Table:
     unsummed = name.endswith("-unsummed")
     names = [peer for peer in (*NODE_PEERS, *PYTHON_PEERS) if not (unsummed and peer in CHECKED)]
     own = [product(stage, made) for stage in STAGES]
+    command = product(LINES, made).command
+    own.append(Case(BY_PYTHON, command, environment={"PYTHONPATH": str(WITHOUT_COMPILED)}))
+    if not unsummed:
+        own.append(Case(UNCHECKED, product(LINES, stream(f"{name}-unsummed", plan.frames)).command))
     whole = [] if plan.peers is None else [replay(made)]
     found = compared([*own, *whole, *peers(made, plan, names)], plan.rounds)
     same_books(found)
     _right(found, made, unsummed)
     sums = "checksum 0" if unsummed else "with checksums"
     title = f"OKX `books`, {made.what}, {sums}: {made.count:,} frames, {plan.rounds} rounds"
-    limits = (3.2, 2.7) if unsummed else (4.5, 4.2)
-    goals = [_goal(found, LINES, limits["heavy" in name]), *(_against(found) if plan.peers is not None else [])]
+    limits = (3.4, 2.9) if unsummed else (4.5, 4.2)
+    goals = [_goal(found, LINES, limits["heavy" in name]), *_share(found), *_against(found)]
     return Table(name, title, found, LINES, PARTS, goals, missing(plan))
 
 
@@ -132,7 +139,7 @@ def _right(found: Sequence[Figure], made: Stream, unsummed: bool) -> None:
     Raises:
         SystemExit: it did not.
     """
-    samples = next(one for one in found if one.name == LINES).samples
+    samples = [sample for one in found if one.name in (LINES, BY_PYTHON) for sample in one.samples]
     checked = 0 if unsummed else made.count
     for sample in samples:
         if sample["checks"].get("ok", 0) != checked or "sequence" in sample["losses"] or not sample["lines"]:
@@ -146,11 +153,20 @@ def _goal(found: Sequence[Figure], name: str, limit: float) -> Goal:
     return Goal("frame to line, x `orjson.loads`", limit, ratio)
 
 
+def _share(found: Sequence[Figure]) -> list[Goal]:
+    """State what a checksum was to cost, where the same frames were measured without."""
+    by_name = {one.name: one for one in found}
+    if UNCHECKED not in by_name:
+        return []
+    return [Goal("with checksums, x without", 1.25, times(by_name[UNCHECKED], by_name[LINES]))]
+
+
 def _against(found: Sequence[Figure]) -> list[Goal]:
     """State what was aimed at beside the peers that ran."""
     by_name = {one.name: one for one in found}
     aims = [
         (NODE_PEERS["tardis-book"], 1.4),
+        (NODE_PEERS["tardis-snapshots"], 2.8),
         (PYTHON_PEERS["ccxt"], 2.0),
         (PYTHON_PEERS["cryptofeed"], 2.7),
         (PYTHON_PEERS["cryptofeed-checked"], 5.5),
@@ -170,7 +186,7 @@ def binance(plan: Plan) -> Table:
     found = compared([*own, *peers(made, plan, names)], plan.rounds)
     same_books(found)
     title = f"Binance `depth`, every level, {made.what}: {made.count:,} frames, {plan.rounds} rounds"
-    goals = [_goal(found, LINES, 6.0)]
+    goals = [_goal(found, LINES, 6.0), *_against(found)]
     return Table("binance", title, found, LINES, PARTS, goals, missing(plan))
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ class Case:
         name: in the tables; command: of the worker, or of a whole program that is timed from start to end.
         count: of frames that a whole program works on; None for a worker.
         before: what to do before each run of a whole program.
+        environment: variables of the worker, beside those that there are.
     """
 
     name: str
     command: Sequence[str]
     count: int | None = None
     before: Callable[[], None] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,13 @@ def _running(case: Case) -> Iterator[Callable[[], Sample]]:
         yield lambda: whole(case)
         return
     process = subprocess.Popen(
-        [*case.command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        [*case.command],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env={**os.environ, **case.environment},
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -90,8 +90,12 @@ def reading(frames: int, rounds: int) -> Table:
     what = f"{count:,} lines of 400 levels a side, {size / 1e6:.1f} MB"
     title = f"Reading back {what}, {rounds} rounds; a frame is a line here"
     checked = next(one for one in found if one.name == CHECKED)
-    goal = Goal("`verify`'s tests of each line, x the rate of `orjson.loads`", 0.2, 1 / checked.ratio, least=True)
-    return Table("reading", title, found, goals=[goal])
+    rate = 1 / checked.ratio
+    goals = [
+        Goal("`verify`'s tests of each line, x the rate of `orjson.loads`", 0.2, rate, least=True),
+        Goal("the same, aimed at for tests without the decimal texts", 0.4, rate, least=True),
+    ]
+    return Table("reading", title, found, goals=goals)
 
 
 def main() -> None:
