@@ -21,7 +21,7 @@ from l2_exporter.core.decimaltext import fits_float, is_number
 from l2_exporter.core.events import Row
 from l2_exporter.core.heldlevels import MANY
 from l2_exporter.core.rows import alternating, are_rows, sides_of
-from l2_exporter.core.side import MAX_LEVELS, Side
+from l2_exporter.core.side import Side
 from l2_exporter.core.speedups import compiled
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="the compiled part has not been built here")
@@ -90,7 +90,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from([-1.0, 1.0]), STEPS)
 def test_sides_agree_after_any_steps(sign: float, steps: list[tuple[str, Any]]) -> None:
     both = Both(sign)
@@ -99,6 +99,7 @@ def test_sides_agree_after_any_steps(sign: float, steps: list[tuple[str, Any]]) 
         both.agree()
 
 
+@settings(max_examples=40)
 @given(st.lists(ROWS, max_size=6), st.lists(ROWS, max_size=6))
 def test_a_copy_is_not_touched_by_later_changes(before: list[list[Row]], after: list[list[Row]]) -> None:
     side = Side(-1.0)
@@ -170,14 +171,15 @@ def test_many_changes_at_once_are_as_one_after_the_other(sign: float) -> None:
     both.agree()
 
 
-def test_a_side_beyond_all_bounds_keeps_its_best_levels() -> None:
+def test_a_side_beyond_all_bounds_keeps_its_best_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("l2_exporter.core.side.MAX_LEVELS", 4000)
     side = Side(1.0)
-    side.apply(levels(range(1, MAX_LEVELS + 500)))
-    assert side.depth == MAX_LEVELS
-    assert side.last_known == f"{MAX_LEVELS}.5"
+    side.apply(levels(range(1, 4500)))
+    assert side.depth == 4000
+    assert side.last_known == "4000.5"
     side.apply(levels(range(1, 50), "0"))
     side.apply(levels(range(1, 20)))
-    assert (side.depth, side.best) == (MAX_LEVELS - 30, "1.5")
+    assert (side.depth, side.best) == (4000 - 30, "1.5")
 
 
 def test_levels_are_a_sequence_that_compares_like_a_list() -> None:
