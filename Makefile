@@ -73,6 +73,7 @@ $(STAMP): pyproject.toml l2_exporter/core/_compiled.pyx
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	rm -f l2_exporter/core/_compiled.c l2_exporter/core/_compiled.*.so
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev,zstd]'
 	touch $(STAMP)
 

@@ -28,6 +28,8 @@ cdef enum:
     EXACT_DIGITS = 15
     # Of a row in JSON.
     MOST_BYTES = 63
+    # Rows of one side of a message: more are hostile, and Python reads them in less memory.
+    MOST_ROWS = 100_000
     # Changes of one message that are sorted together: one at a time, in a bad order, each would move the whole side.
     MANY = 2000
 
@@ -145,9 +147,14 @@ cdef class Numbers:
 
 
 def numbers_of(list rows not None, Py_ssize_t slots):
-    """Read levels; None if one is no row of so many texts, or not so plain and short that compiled code keeps it."""
+    """Read levels; None if one is no row of so many texts, or not so plain and short that it is kept here.
+
+    None, too, if there are more than any venue sends.
+    """
     cdef Py_ssize_t count = PyList_GET_SIZE(rows), place
     cdef Numbers numbers = Numbers.__new__(Numbers)
+    if count > MOST_ROWS:
+        return None
     numbers.changes = <Change *>PyMem_Malloc(count * sizeof(Change) or 1)
     if numbers.changes == NULL:
         raise MemoryError
@@ -163,12 +170,14 @@ cdef inline Numbers those(list rows, object numbers):
     """Return the numbers of rows; in Python's form they are of no use here, and are read again.
 
     Raises:
-        ValueError: the rows cannot be kept here.
+        ValueError: the rows cannot be kept here, or the numbers are those of others.
     """
     if type(numbers) is not Numbers:
         numbers = numbers_of(rows, 2)
         if numbers is None:
             raise ValueError("levels that are not short and plain")
+    if (<Numbers>numbers).count != PyList_GET_SIZE(rows):
+        raise ValueError("as many numbers as rows are needed")
     return numbers
 
 
@@ -189,7 +198,7 @@ cdef class Levels:
         return self.count
 
     def __getitem__(self, place):
-        if place == 0 and self.count:
+        if type(place) is int and place == 0 and self.count:
             return self._read(1)[0]
         return self._read(self.count)[place]
 
@@ -303,8 +312,22 @@ cdef class Sorted:
             raise IndexError("an empty side has no worst level")
         return self.sign * self.keys[0]
 
+    def last(self):
+        """Return the worst level.
+
+        Raises:
+            IndexError: there is none.
+        """
+        if self.count == 0:
+            raise IndexError("an empty side has no worst level")
+        cdef Levels worst = Levels.__new__(Levels)
+        cdef Level *level = self.levels + self.order[0]
+        worst.json = b"[" + level.text[:level.length] + b"]"
+        worst.count = 1
+        return worst[0]
+
     def keep(self, Py_ssize_t levels):
-        """Forget all but the best levels."""
+        """Forget all but the best levels, and give back what memory they no longer need."""
         cdef Py_ssize_t beyond = self.count - max(0, levels)
         cdef unsigned int *free
         if beyond <= 0:
@@ -318,16 +341,18 @@ cdef class Sorted:
         memmove(self.order, self.order + beyond, self.count * sizeof(unsigned int))
         memcpy(self.order + self.count, free, beyond * sizeof(unsigned int))
         PyMem_Free(free)
+        if self.room > 4 * self.count + 1000:
+            self._become(self.copy())
 
     def copy(self):
         """Return the same, untouched by later changes."""
         cdef Sorted other = Sorted(highest_first=self.sign > 0.0)
-        if self.room:
-            other._make_room(self.room)
-            memcpy(other.keys, self.keys, self.count * sizeof(double))
-            memcpy(other.order, self.order, self.room * sizeof(unsigned int))
-            memcpy(other.levels, self.levels, self.room * sizeof(Level))
-            other.count = self.count
+        cdef Py_ssize_t place
+        other._make_room(self.count)
+        for place in range(self.count):
+            other.keys[place] = self.keys[place]
+            other.levels[place] = self.levels[self.order[place]]
+        other.count = self.count
         return other
 
     def in_order(self):
@@ -339,12 +364,31 @@ cdef class Sorted:
         cdef double price
         if numbers.count > MANY:
             return self._set_many(numbers, low, high)
-        self._make_room(self.count + numbers.count)
+        if self.count + numbers.count > self.room:
+            self._make_room(self.count + self._new(numbers))
         for each in range(numbers.count):
             price = numbers.changes[each].price
             if low <= price <= high:
                 self._set_one(self.sign * price, numbers.changes + each)
         return self.count
+
+    cdef Py_ssize_t _new(self, Numbers numbers) noexcept:
+        """Count the changes that may add a level."""
+        cdef Py_ssize_t each, place, found = 0
+        cdef double key
+        for each in range(numbers.count):
+            key = self.sign * numbers.changes[each].price
+            place = self._place(key)
+            found += numbers.changes[each].size != 0.0 and not (place < self.count and self.keys[place] == key)
+        return found
+
+    cdef void _become(self, Sorted other) noexcept:
+        """Take over the levels of another side of the same kind, and leave it what was here."""
+        self.keys, other.keys = other.keys, self.keys
+        self.order, other.order = other.order, self.order
+        self.levels, other.levels = other.levels, self.levels
+        self.room, other.room = other.room, self.room
+        self.count, other.count = other.count, self.count
 
     cdef void _set_one(self, double key, Change *change) noexcept:
         """Set a level for which there is room."""
@@ -398,11 +442,7 @@ cdef class Sorted:
         for each, place in enumerate(sorted(range(len(keys)), key=keys.__getitem__)):
             other.keys[each] = keys[place]
             other.order[each] = place
-        self.keys, other.keys = other.keys, self.keys
-        self.order, other.order = other.order, self.order
-        self.levels, other.levels = other.levels, self.levels
-        self.room, other.room = other.room, self.room
-        self.count = other.count
+        self._become(other)
         return self.count
 
     cdef Py_ssize_t _place(self, double key) noexcept:
@@ -422,7 +462,8 @@ cdef class Sorted:
         cdef Py_ssize_t place
         if levels <= self.room:
             return 0
-        levels += (levels >> 3) + 16
+        if self.room:
+            levels += (levels >> 3) + 16
         more = PyMem_Realloc(self.keys, levels * sizeof(double))
         if more == NULL:
             raise MemoryError

@@ -40,6 +40,9 @@ class Held(Protocol):
     def worst(self) -> Key:
         """Return the price of the worst level."""
 
+    def last(self) -> Row:
+        """Return the worst level."""
+
     def copy(self) -> "Held":
         """Return the same, untouched by later changes."""
 
@@ -99,6 +102,10 @@ class Loose:
     def worst(self) -> Key:
         """Return the key of the worst level."""
         return self._keys()[-1]
+
+    def last(self) -> Row:
+        """Return the worst level."""
+        return self._rows[self._keys()[-1]]
 
     def copy(self) -> "Loose":
         """Return the same, untouched by later changes."""
@@ -168,6 +175,10 @@ class Sorted:
     def worst(self) -> Key:
         """Return the key of the worst level."""
         return self._keys[0 if self._highest_first else -2]
+
+    def last(self) -> Row:
+        """Return the worst level."""
+        return self._rows[0 if self._highest_first else -1]
 
     def keep(self, levels: int) -> None:
         """Forget all but the best levels."""

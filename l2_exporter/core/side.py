@@ -99,7 +99,7 @@ class Side:
     def cover(self, levels: int) -> None:
         """Take note that the side as it stands holds at most so many levels of what there is: beyond is unknown."""
         if len(self._held) >= levels:
-            self.last_known = self.rows[-1][0]
+            self.last_known = self._held.last()[0]
             self._limit = self._held.worst()
 
     def keep(self, levels: int) -> None:

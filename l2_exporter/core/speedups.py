@@ -15,7 +15,7 @@ def _built() -> ModuleType | None:
         from l2_exporter.core import _compiled
     except ImportError:
         return None
-    return _compiled if _compiled.EDITION == EDITION else None
+    return _compiled if getattr(_compiled, "EDITION", None) == EDITION else None
 
 
 compiled = _built()

@@ -1,6 +1,7 @@
 """The compiled part does what Python does: each against the other, and what it refuses."""
 
 import gc
+import hashlib
 import itertools
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2_exporter.core import heldlevels, rows
+from l2_exporter.core import heldlevels, rows, speedups
 from l2_exporter.core.decimaltext import fits_float, is_number
 from l2_exporter.core.events import Row
 from l2_exporter.core.heldlevels import MANY
@@ -245,6 +246,10 @@ def test_what_cannot_be_kept_is_refused() -> None:
     assert len(side) == 0
     assert side.set([], compiled.Numbers()) == 0
     assert [*side.top(5)] == [*side.top(-1)] == [*compiled.Levels()] == []
+    with pytest.raises(IndexError):
+        side.last()
+    with pytest.raises(ValueError, match="as many"):
+        side.set([["1", "1"]], compiled.Numbers())
     side.keep(0)
     side.keep(-3)
     assert compiled.alternating(compiled.Levels(), compiled.Levels(), 25) == b""
@@ -256,6 +261,25 @@ def test_numbers_in_either_form_lead_to_the_same_side() -> None:
     ours.apply(drawn, (sides_of(drawn, [], 2) or ((), (), None))[2][0])  # type: ignore[index]
     pairs.apply(drawn, ([2.0, 1.5, 1.0], [1.0, 2.0, 0.0]))
     assert ours.rows == pairs.rows == drawn[:2]
+
+
+def test_memory_follows_what_is_held() -> None:
+    def size(side: Side) -> int:
+        tracemalloc.start()
+        try:
+            copied = side.copy()
+            return tracemalloc.get_traced_memory()[0] * (copied.depth > 0)
+        finally:
+            tracemalloc.stop()
+
+    few, many = Side(-1.0), Side(-1.0)
+    few.apply(levels(range(1, 26)))
+    many.apply(levels(range(1, 20_000)))
+    many.keep(25)
+    last = many
+    for _ in range(50):
+        last = last.copy()
+    assert max(size(few), size(many), size(last)) < 2 * size(few)
 
 
 def test_nothing_is_left_in_memory() -> None:
@@ -290,3 +314,18 @@ def test_python_stands_in_where_it_is_not_built() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(WITHOUT)}
     )
     assert said.stdout == "None\n"
+
+
+EDITIONS = {1: "170f0c746b1ba1ec"}
+
+
+def test_what_was_built_from_another_source_is_not_used() -> None:
+    """Whoever changes the source raises `EDITION`, there and in `speedups`, and adds a digest here: what an older source
+    was built into stays where it is until the next installation, and must not be taken for the new one."""
+    source = Path(speedups.__file__).with_name("_compiled.pyx").read_text(encoding="utf-8")
+    assert hashlib.sha256(source.encode()).hexdigest()[:16] == EDITIONS[speedups.EDITION]
+    assert compiled is not None
+    with patch.object(compiled, "EDITION", speedups.EDITION - 1):
+        assert speedups._built() is None
+    with patch.object(compiled, "EDITION", speedups.EDITION):
+        assert speedups._built() is compiled
