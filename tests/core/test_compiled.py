@@ -320,8 +320,10 @@ EDITIONS = {1: "170f0c746b1ba1ec"}
 
 
 def test_what_was_built_from_another_source_is_not_used() -> None:
-    """Whoever changes the source raises `EDITION`, there and in `speedups`, and adds a digest here: what an older source
-    was built into stays where it is until the next installation, and must not be taken for the new one."""
+    """Whoever changes the source raises `EDITION`, there and in `speedups`, and adds a digest here.
+
+    What an older source was built into stays until the next installation, and must not be taken for the new one.
+    """
     source = Path(speedups.__file__).with_name("_compiled.pyx").read_text(encoding="utf-8")
     assert hashlib.sha256(source.encode()).hexdigest()[:16] == EDITIONS[speedups.EDITION]
     assert compiled is not None
