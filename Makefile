@@ -6,9 +6,12 @@ STAMP  := $(VENV)/.installed
 # One more than processors: some tests wait for most of their time.
 WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
+# Tests start a thousand processes, and each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: test test-python demo record soak soak-tests evidence crash-matrix crash-mutations bench bench-quick bench-retention check lint types layers format clean
 
-test: $(STAMP)  ## all tests (five to six minutes on 2 cores, no network)
+test: $(STAMP)  ## all tests (five minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-python: $(STAMP)  ## books, venues, archive and recordings without the compiled part (a minute)

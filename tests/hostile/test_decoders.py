@@ -53,11 +53,12 @@ def renamed(frames: Sequence[str], names: Sequence[str], first: int) -> Iterator
 def test_a_connection_does_not_remember_what_nobody_asked_for(subject: Subject) -> None:
     connection, frames, names = talk(subject)
     assert frames
+    turns = [[*renamed(frames, names, turn * NAMES)] for turn in range(4)]
     sizes = []
     tracemalloc.start()
     try:
-        for turn in range(4):
-            for frame in renamed(frames, names, turn * NAMES):
+        for turn in turns:
+            for frame in turn:
                 with suppress(VenueError):
                     connection.decode(frame)
             gc.collect()  # tuples that were let go are kept for new ones

@@ -48,31 +48,36 @@ def test_messages_that_nobody_takes_are_bounded_by_their_size(attack: Bytes, mos
     assert found["grown_mib"] < most_mib
 
 
-BOMB = gzip.compress(bytes(300 * MEBI), 9)
 TOO_LONG = "the body is longer than 33554432 bytes"
-ANSWERS: list[tuple[Page, int, str]] = [
-    (page(BOMB, Content_Encoding="gzip"), 0, TOO_LONG),
-    (page(BOMB, 302, Content_Encoding="gzip", Location="/y"), 0, TOO_LONG),
-    (page(BOMB, 500, Content_Encoding="gzip"), 0, TOO_LONG),
-    (page(gzip.compress(BOMB), Content_Encoding="gzip, gzip"), 0, "the body is packed as 'gzip, gzip'"),
-    (page(zlib.compress(bytes(300 * MEBI)), Content_Encoding="deflate"), 0, TOO_LONG),
-    (page(b"\x28\xb5\x2f\xfd", Content_Encoding="zstd"), 0, "the body is packed as 'zstd'"),
-    (page(b"\x00", Content_Encoding="br"), 0, "the body is packed as 'br'"),
-    (page(BOMB[:1000], Content_Encoding="gzip"), 0, "the body cannot be unpacked: it ends too early"),
-    (page(b" " * (40 * MEBI)), 0, TOO_LONG),
-    (page(b" " * (40 * MEBI), 301, Location="/y"), 0, TOO_LONG),
-    (raw(HEAD + b"Content-Length: -1\r\n\r\n{}"), 200, "{}"),
-    (raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"9" * 1_000_000), 0, "ProtocolError: "),
-    (page("ok"), 200, "ok"),
-]
+
+
+def answers() -> list[tuple[Page, int, str]]:
+    """List answers that are too much, with the status and the text that are made of each."""
+    bomb = gzip.compress(bytes(300 * MEBI), 1)
+    return [
+        (page(bomb, Content_Encoding="gzip"), 0, TOO_LONG),
+        (page(bomb, 302, Content_Encoding="gzip", Location="/y"), 0, TOO_LONG),
+        (page(bomb, 500, Content_Encoding="gzip"), 0, TOO_LONG),
+        (page(gzip.compress(bomb), Content_Encoding="gzip, gzip"), 0, "the body is packed as 'gzip, gzip'"),
+        (page(zlib.compress(bytes(300 * MEBI), 1), Content_Encoding="deflate"), 0, TOO_LONG),
+        (page(b"\x28\xb5\x2f\xfd", Content_Encoding="zstd"), 0, "the body is packed as 'zstd'"),
+        (page(b"\x00", Content_Encoding="br"), 0, "the body is packed as 'br'"),
+        (page(bomb[:1000], Content_Encoding="gzip"), 0, "the body cannot be unpacked: it ends too early"),
+        (page(b" " * (40 * MEBI)), 0, TOO_LONG),
+        (page(b" " * (40 * MEBI), 301, Location="/y"), 0, TOO_LONG),
+        (raw(HEAD + b"Content-Length: -1\r\n\r\n{}"), 200, "{}"),
+        (raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"9" * 1_000_000), 0, "ProtocolError: "),
+        (page("ok"), 200, "ok"),
+    ]
 
 
 def test_an_answer_is_bounded_behind_its_decompression_and_the_next_is_asked_for() -> None:
+    given = answers()
     with serving() as server:
-        server.pages |= {f"/{number}": answer for number, (answer, _, _) in enumerate(ANSWERS)}
-        found = measured("answered", f"{len(ANSWERS)} {server.url}")
-    told = [[status, body[: len(why)]] for (status, body), (_, _, why) in zip(found["answers"], ANSWERS, strict=True)]
-    assert told == [[status, why] for _, status, why in ANSWERS]
+        server.pages |= {f"/{number}": answer for number, (answer, _, _) in enumerate(given)}
+        found = measured("answered", f"{len(given)} {server.url}")
+    told = [[status, body[: len(why)]] for (status, body), (_, _, why) in zip(found["answers"], given, strict=True)]
+    assert told == [[status, why] for _, status, why in given]
     assert found["grown_mib"] < 120
 
 
