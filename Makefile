@@ -47,8 +47,9 @@ crash-matrix: $(STAMP)  ## every fault at every call to the disk; writes docs/CR
 crash-mutations: $(STAMP)  ## the same without this or that precaution; writes docs/CRASH_MUTATIONS.md (ten minutes)
 	$(BIN)/python -m tests.crash --mutations
 
-bench: $(STAMP)  ## how fast it is, beside other programs, which it installs below .benchmarks; writes docs/BENCHMARKS.md (half an hour)
+bench: $(STAMP)  ## how fast it is, beside other programs, which it installs below .benchmarks; writes docs/BENCHMARKS.md (forty minutes)
 	$(BIN)/python -m benchmarks.speed --peers --json .benchmarks/speed.json --chart docs/speed.svg --page docs/BENCHMARKS.md
+	$(BIN)/python -m benchmarks.retention
 
 bench-quick: $(STAMP)  ## how fast it is on OKX's books, beside no other program (less than a minute)
 	$(BIN)/python -m benchmarks.speed --quick
