@@ -24,6 +24,10 @@ class BookSpec:
     depth: int
     decimals: int
 
+    def __hash__(self) -> int:
+        # Texts keep their hash; one of all fields takes 0.7 us, several times a line.
+        return hash((self.dataset, self.inst))
+
 
 @dataclass(frozen=True, slots=True)
 class BookSpecs:
@@ -44,9 +48,8 @@ class BookSpecs:
         return [spec for spec in (self.events, self.books, self.levels) if spec is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRecord:
-    """One line of an hour file: a book at a moment.
+class SnapshotRecord(NamedTuple):
+    """One line of an hour file: a book at a moment (a NamedTuple: made in a fifth of the time of a frozen dataclass).
 
     Attributes:
         event_ns: book time, the greatest event time applied.
