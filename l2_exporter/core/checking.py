@@ -100,10 +100,8 @@ class ChecksumWatch:
 
     def check(self, push: BookPush, book: Book | OrderBook) -> Checked:
         """Compare the checksum a message carries with the one of the book after it."""
-        if push.checksum != self.quiet and self._applies(push):
-            outcome = self._compare(push, book)
-        else:
-            outcome = UNCHECKED
+        applies = push.checksum != self.quiet and self._applies(push)
+        outcome = self._compare(push, book) if applies else UNCHECKED
         self.outcomes[outcome] += 1
         return outcome
 
