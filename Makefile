@@ -15,7 +15,7 @@ test: $(STAMP)  ## all tests (five minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-python: $(STAMP)  ## books, venues, archive and recordings without the compiled part (a minute)
-	PYTHONPATH=tests/tools/without_compiled $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/core tests/venues tests/archive tests/test_recordings_*.py tests/test_differential_okx.py
+	PYTHONPATH=$(CURDIR)/tests/tools/without_compiled $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/core tests/venues tests/archive tests/test_recordings_*.py tests/test_differential_okx.py
 
 demo: $(STAMP)  ## the recorder against the built-in simulator, half a minute, no network
 	$(BIN)/l2-exporter demo
@@ -82,4 +82,5 @@ $(STAMP): pyproject.toml l2_exporter/core/_compiled.pyx
 	touch $(STAMP)
 
 clean:
+	rm -f l2_exporter/core/_compiled.c l2_exporter/core/_compiled.*.so
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

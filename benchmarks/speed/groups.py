@@ -139,12 +139,15 @@ def _right(found: Sequence[Figure], made: Stream, unsummed: bool) -> None:
     Raises:
         SystemExit: it did not.
     """
-    samples = [sample for one in found if one.name in (LINES, BY_PYTHON) for sample in one.samples]
-    checked = 0 if unsummed else made.count
-    for sample in samples:
-        if sample["checks"].get("ok", 0) != checked or "sequence" in sample["losses"] or not sample["lines"]:
-            raise SystemExit(f"{made.name} was not recorded as it should: {sample}")
-    if len({sample["digest"] for sample in samples}) != 1:
+    ours = {one.name: one.samples for one in found if one.name in (LINES, BY_PYTHON, UNCHECKED)}
+    for name, samples in ours.items():
+        checked = 0 if unsummed or name == UNCHECKED else made.count
+        for sample in samples:
+            if sample["checks"].get("ok", 0) != checked or "sequence" in sample["losses"] or not sample["lines"]:
+                raise SystemExit(f"{made.name}, {name}: not recorded as it should be: {sample}")
+            if name == BY_PYTHON and sample["compiled"]:
+                raise SystemExit(f"{made.name}: the compiled part could not be kept away")
+    if len({sample["digest"] for name in (LINES, BY_PYTHON) for sample in ours[name]}) != 1:
         raise SystemExit(f"{made.name}: not every run wrote the same")
 
 

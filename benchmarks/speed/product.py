@@ -25,6 +25,7 @@ from l2_exporter.archive.writer import Archive
 from l2_exporter.core.books import Settings
 from l2_exporter.core.feed import Feed
 from l2_exporter.core.history import NoHistory
+from l2_exporter.core.speedups import compiled
 from l2_exporter.core.venue import Venue
 from l2_exporter.runtime.recorder import Recorder, stamp_of
 from l2_exporter.runtime.replay import describe
@@ -110,6 +111,7 @@ class Run:
             "losses": dict(recorder.losses),
             "checks": _checks(recorder),
             "best": _best(recorder),
+            "compiled": compiled is not None,
         }
 
 

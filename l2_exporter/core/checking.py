@@ -82,7 +82,8 @@ class ChecksumWatch:
         streak: mismatches in a row.
         on_trial: the last loss was a checksum's while the sequence held: the next check decides whose fault it was.
         calculated: our sum of the last message checked.
-        quiet: what an unchecked message had in the place of a checksum, of which all has been said (at first: nothing).
+        quiet: what an unchecked message had in the place of a checksum, of which all has been said; at first a number
+            that none can have.
         outcomes: how many messages ended how.
     """
 
@@ -90,7 +91,7 @@ class ChecksumWatch:
     streak: int = 0
     on_trial: bool = False
     calculated: int | None = None
-    quiet: int | None = -1
+    quiet: int | None = 1 << 63
     outcomes: Counter[Checked] = field(default_factory=Counter)
 
     def decides(self, push: BookPush, has_sequence: bool) -> bool:

@@ -63,7 +63,7 @@ class Side:
         """Set the levels named: a new size replaces the whole row, size zero removes, unknown removals do nothing.
 
         Args:
-            numbers: of the rows, where they are known.
+            numbers: of these very rows, as `rows.sides_of` has read them; None: they are read here.
         """
         if not rows:
             return

@@ -26,7 +26,7 @@ from tests.tools.contract_keys import signed
 from tests.tools.listed import asked_for, codes_of, entrance
 
 every_protocol = pytest.mark.parametrize("subject", protocols(), ids=str)
-examples = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 KEPT = 3
 """Entries of a list that are kept of a real frame: more rows show nothing more."""

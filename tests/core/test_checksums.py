@@ -50,15 +50,30 @@ def test_zero_on_an_empty_book_is_its_true_checksum_and_no_canary() -> None:
     assert driver.said("canary") == []
 
 
-def test_mismatch_with_a_sequence_is_a_flag_and_one_warning_a_row() -> None:
+@pytest.mark.parametrize("wrong", [77, -1, -(1 << 31)])
+def test_mismatch_with_a_sequence_is_a_flag_and_one_warning_a_row(wrong: int) -> None:
     driver = Driver()
     driver.send(snapshot(T0, 10, checksum=GOOD))
-    numbered(2, 77, driver)
+    numbered(2, wrong, driver)
     driver.stop(T0 + 1300)
     assert (driver.lines[0].checksum_ok, driver.lines[0].flags) == (False, ("checksum_mismatch",))
     warnings = driver.said("checksum_mismatch")
-    assert [(record.expected, record.got) for record in warnings] == [(77, GOOD)]
+    assert [(record.expected, record.got) for record in warnings] == [(wrong, GOOD)]
     assert driver.said("gap") == []
+
+
+@pytest.mark.parametrize("none", [0, None])
+def test_checksums_that_come_after_all_are_checked(none: int | None) -> None:
+    driver = Driver()
+    driver.send(snapshot(T0, 10, checksum=none))
+    driver.send(update(T0 + 100, 11, 10, checksum=none))
+    driver.send(update(T0 + 200, 12, 11, checksum=77))
+    driver.send(update(T0 + 300, 13, 12, checksum=None if none == 0 else 0))
+    driver.stop(T0 + 1300)
+    assert [record.expected for record in driver.said("checksum_mismatch")] == [77]
+    assert [record.reason for record in driver.said("canary")] == (
+        ["checksum_zero", "checksum_absent"] if none == 0 else ["checksum_absent", "checksum_zero"]
+    )
 
 
 def test_match_ends_a_row_of_mismatches() -> None:
