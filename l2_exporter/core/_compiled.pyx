@@ -348,7 +348,7 @@ cdef class Sorted:
         """Return the same, untouched by later changes."""
         cdef Sorted other = Sorted(highest_first=self.sign > 0.0)
         cdef Py_ssize_t place
-        other._make_room(self.count)
+        other._allocate(self.count)
         for place in range(self.count):
             other.keys[place] = self.keys[place]
             other.levels[place] = self.levels[self.order[place]]
@@ -457,13 +457,14 @@ cdef class Sorted:
         return low
 
     cdef int _make_room(self, Py_ssize_t levels) except -1:
-        """Have room for so many levels; after a failure the side is what it was."""
+        """Have room for so many levels, and some more to come; after a failure the side is what it was."""
+        if levels > self.room:
+            self._allocate(levels + (levels >> 3) + 16)
+        return 0
+
+    cdef int _allocate(self, Py_ssize_t levels) except -1:
         cdef void *more
         cdef Py_ssize_t place
-        if levels <= self.room:
-            return 0
-        if self.room:
-            levels += (levels >> 3) + 16
         more = PyMem_Realloc(self.keys, levels * sizeof(double))
         if more == NULL:
             raise MemoryError

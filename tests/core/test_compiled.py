@@ -333,7 +333,7 @@ def test_python_stands_in_where_it_is_not_built() -> None:
     assert said.stdout == "None\n"
 
 
-EDITIONS = {1: "170f0c746b1ba1ec"}
+EDITIONS = {1: "7004c9ba11ce04cb"}
 
 
 def test_what_was_built_from_another_source_is_not_used() -> None:
