@@ -10,7 +10,7 @@ from l2_exporter.archive.stored import StoredLine
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, Key, all_numbers, fits_float, is_number, is_zero, mean_text
 from l2_exporter.core.errors import clip
 from l2_exporter.core.events import Numbers
-from l2_exporter.core.rows import sides_of
+from l2_exporter.core.rows import any_removed, in_order, sides_of
 
 PRICE_AND_SIZE = 2
 
@@ -42,10 +42,8 @@ def check_levels(side: str, rows: Rows, slots: int = PRICE_AND_SIZE, numbers: Nu
     Raises:
         FlawError: naming the side and the row.
     """
-    if numbers is not None:
-        _, sizes = numbers
-        if all(sizes):
-            return
+    if numbers is not None and not any_removed(numbers):
+        return
     if _are_texts(rows, slots):
         tokens = [row[place] for place in range(PRICE_AND_SIZE) for row in rows]
         if all_numbers(tokens) and 0 not in map(float, tokens):  # no number of ours is so small that its float is 0
@@ -75,11 +73,8 @@ def _check_depth(line: StoredLine, rules: LineRules | None) -> Iterator[Finding]
 
 
 def _check_order(name: str, rows: Rows, direction: str, numbers: Numbers | None) -> Iterator[Finding]:
-    in_order = gt if direction == "descend" else lt
-    if numbers is not None:
-        known, _ = numbers
-        if all(map(in_order, known, known[1:])):
-            return
+    if numbers is not None and in_order(numbers, descending=direction == "descend"):
+        return
     prices = [row[0] for row in rows]
     # Floats and Decimals do not mix: a float that is exact as a key is not the number itself.
     short = max(map(len, prices), default=0) <= FLOAT_DIGITS
@@ -87,7 +82,8 @@ def _check_order(name: str, rows: Rows, direction: str, numbers: Numbers | None)
     keys: list[Key] = list(map(number, prices))
     if keys == sorted(set(keys), reverse=direction == "descend"):
         return
-    place = next(place for place, pair in enumerate(pairwise(keys)) if not in_order(*pair))
+    beyond = gt if direction == "descend" else lt
+    place = next(place for place, pair in enumerate(pairwise(keys)) if not beyond(*pair))
     yield Flaw.LEVEL_ORDER, f"{name} do not {direction}: {prices[place]} before {prices[place + 1]}"
 
 

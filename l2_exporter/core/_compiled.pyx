@@ -140,6 +140,22 @@ cdef class Numbers:
         sizes = [self.changes[place].size for place in range(self.count)]
         return iter((prices, sizes))
 
+    def removes(self):
+        """Tell whether a size is zero."""
+        cdef Py_ssize_t place
+        for place in range(self.count):
+            if self.changes[place].size == 0.0:
+                return True
+        return False
+
+    def ascends(self, double sign):
+        """Tell whether each price, times this, is above the one before it."""
+        cdef Py_ssize_t place
+        for place in range(1, self.count):
+            if not sign * self.changes[place].price > sign * self.changes[place - 1].price:
+                return False
+        return True
+
     def __eq__(self, other):
         return list(self) == list(other) if isinstance(other, (Numbers, tuple)) else NotImplemented
 

@@ -7,6 +7,7 @@ and compiled code a fifth of that.
 
 from collections.abc import Sequence
 from itertools import chain, zip_longest
+from operator import gt, lt
 
 import orjson
 
@@ -39,6 +40,22 @@ def are_rows(value: object, slots: int) -> bool:
 def plain_numbers(rows: list[Row]) -> Numbers | None:
     """Read the numbers of rows if all are short and plain, and if that is faster than one by one."""
     return None if compiled is None else compiled.numbers_of(rows, 2)
+
+
+def any_removed(numbers: Numbers) -> bool:
+    """Tell whether one of the sizes is zero."""
+    if compiled is not None and type(numbers) is compiled.Numbers:
+        return bool(compiled.Numbers.removes(numbers))
+    _, sizes = numbers
+    return not all(sizes)
+
+
+def in_order(numbers: Numbers, *, descending: bool) -> bool:
+    """Tell whether each price is beyond the one before it, below it if they descend."""
+    if compiled is not None and type(numbers) is compiled.Numbers:
+        return bool(compiled.Numbers.ascends(numbers, -1.0 if descending else 1.0))
+    prices, _ = numbers
+    return all(map(gt if descending else lt, prices, prices[1:]))
 
 
 Sides = tuple[list[Row], list[Row], tuple[Numbers, Numbers] | None]

@@ -22,7 +22,7 @@ from l2_exporter.core import heldlevels, rows, speedups
 from l2_exporter.core.decimaltext import fits_float, is_number
 from l2_exporter.core.events import Row
 from l2_exporter.core.heldlevels import MANY
-from l2_exporter.core.rows import alternating, are_rows, sides_of
+from l2_exporter.core.rows import alternating, any_removed, are_rows, in_order, sides_of
 from l2_exporter.core.side import Side
 from l2_exporter.core.speedups import compiled
 
@@ -144,6 +144,18 @@ def test_a_number_is_that_of_its_text_or_left_to_python(text: str) -> None:
         assert fits_float(text)
         (number,) = [*numbers][column]
         assert number == float(text)
+
+
+@given(ROWS)
+def test_what_verify_asks_of_numbers_is_as_python_tells_it(drawn: list[Row]) -> None:
+    numbers = numbers_of(drawn)
+    if numbers is None:
+        return
+    prices, sizes = numbers
+    assert any_removed(numbers) == any_removed((prices, sizes)) == (0 in sizes)
+    for descending in (False, True):
+        ordered = sorted({*prices}, reverse=descending) == prices
+        assert in_order(numbers, descending=descending) == in_order((prices, sizes), descending=descending) == ordered
 
 
 @given(st.from_regex(r"(0|[1-9][0-9]{0,6})(\.[0-9]{1,8})?", fullmatch=True))
@@ -333,7 +345,7 @@ def test_python_stands_in_where_it_is_not_built() -> None:
     assert said.stdout == "None\n"
 
 
-EDITIONS = {1: "7004c9ba11ce04cb"}
+EDITIONS = {1: "8f15eca451c3e667"}
 
 
 def test_what_was_built_from_another_source_is_not_used() -> None:
