@@ -8,12 +8,16 @@ and compiled code a fifth of that.
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 from operator import gt, lt
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
 from l2_exporter.core.decimaltext import FLOAT_DIGITS, all_numbers, is_number, is_zero
 from l2_exporter.core.events import Numbers, Row
 from l2_exporter.core.speedups import compiled
+
+if TYPE_CHECKING:
+    from l2_exporter.core._compiled import Numbers as PackedNumbers
 
 MOST_SLOTS = 8
 
@@ -44,18 +48,25 @@ def plain_numbers(rows: list[Row]) -> Numbers | None:
 
 def any_removed(numbers: Numbers) -> bool:
     """Tell whether one of the sizes is zero."""
-    if compiled is not None and type(numbers) is compiled.Numbers:
-        return bool(compiled.Numbers.removes(numbers))
+    packed = _packed(numbers)
+    if packed is not None:
+        return packed.removes()
     _, sizes = numbers
     return not all(sizes)
 
 
 def in_order(numbers: Numbers, *, descending: bool) -> bool:
     """Tell whether each price is beyond the one before it, below it if they descend."""
-    if compiled is not None and type(numbers) is compiled.Numbers:
-        return bool(compiled.Numbers.ascends(numbers, -1.0 if descending else 1.0))
+    packed = _packed(numbers)
+    if packed is not None:
+        return packed.ascends(-1.0 if descending else 1.0)
     prices, _ = numbers
     return all(map(gt if descending else lt, prices, prices[1:]))
+
+
+def _packed(numbers: Numbers) -> "PackedNumbers | None":
+    """Return numbers that compiled code keeps; None for lists."""
+    return cast("PackedNumbers", numbers) if compiled is not None and type(numbers) is compiled.Numbers else None
 
 
 Sides = tuple[list[Row], list[Row], tuple[Numbers, Numbers] | None]
