@@ -3,9 +3,9 @@
 
 The same as `rows.py` and `heldlevels.py` do in Python, which stand in where this is not built, and for levels whose
 texts are long or not plain: no rule stands here alone. Levels are kept as the JSON text of their rows, 64 bytes each, in
-one piece of memory a side: that is what lines and checksums are made of, and it is read five times as fast as Python's
-lists of texts where the books of many instruments take turns. Of a light frame of OKX (34 rows) reading the numbers
-takes 1 us instead of 11, the sides 2 us instead of 15, a checksum 1 us instead of 6; a line takes half as long.
+one piece of memory a side: that is what lines and checksums are made of, and it is in a quarter of the memory of
+Python's lists of texts. Of a light frame of OKX (34 rows) reading the numbers takes 1.7 us instead of 11, the sides 2.5
+instead of 15, a checksum 2.3 instead of 6; a line takes half as long (docs/BENCHMARKS.md).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -18,7 +18,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     unsigned char *PyUnicode_1BYTE_DATA(object text)
 
-EDITION = 1
+EDITION = 2
 """Counts what is asked of this module: one left over from an older version is not used."""
 
 cdef enum:

@@ -4,7 +4,7 @@ Sorted only when somebody asks, a message costs half; but the best levels, which
 must be at hand at once. Lists with `bisect` are faster than heaps and sorted containers, and as fast as a window of the
 best levels. Keys are the very numbers that were read, also of bids: keys of another sign cost 1.7 us of 37 rows.
 
-Compiled, levels are always sorted: an insertion moves what lies behind it in a tenth of a microsecond.
+Compiled, levels are always sorted: an insertion moves two numbers of each better level, no texts.
 """
 
 from bisect import bisect_left

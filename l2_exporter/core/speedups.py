@@ -6,7 +6,7 @@ it nothing is missing.
 
 from types import ModuleType
 
-EDITION = 1
+EDITION = 2
 """What this version asks of the compiled part; one that was left by another version is not used."""
 
 

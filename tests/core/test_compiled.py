@@ -345,7 +345,7 @@ def test_python_stands_in_where_it_is_not_built() -> None:
     assert said.stdout == "None\n"
 
 
-EDITIONS = {1: "8f15eca451c3e667"}
+EDITIONS = {2: "9fce2807dfd980b2"}
 
 
 def test_what_was_built_from_another_source_is_not_used() -> None:
